@@ -1,0 +1,80 @@
+/* base.h - linkage, instruction sets and small arithmetic that every file of the runtime uses. */
+#ifndef AMG_BASE_H
+#define AMG_BASE_H
+
+#include "amg.h"
+
+#include <string.h>
+
+/* One translation unit (the amalgamation defines AMG_AMALGAMATION) makes everything internal static; the modular
+ * build gives it hidden linkage. AMG_INTERNAL stands before definitions and function prototypes, AMG_INTERNAL_DATA
+ * before declarations of data that is defined elsewhere. */
+#if defined(__GNUC__) || defined(__clang__)
+#define AMG_MAYBE_UNUSED __attribute__((unused))
+#define AMG_RESTRICT __restrict__
+#define AMG_UNROLL(n) AMG_PRAGMA(GCC unroll n)
+#define AMG_PRAGMA(text) _Pragma(#text)
+#else
+#define AMG_MAYBE_UNUSED
+#define AMG_RESTRICT
+#define AMG_UNROLL(n)
+#endif
+#if defined(AMG_AMALGAMATION)
+#define AMG_INTERNAL static AMG_MAYBE_UNUSED
+#define AMG_INTERNAL_DATA static AMG_MAYBE_UNUSED
+#elif defined(__GNUC__) && !defined(_WIN32)
+#define AMG_INTERNAL __attribute__((visibility("hidden")))
+#define AMG_INTERNAL_DATA extern __attribute__((visibility("hidden")))
+#else
+#define AMG_INTERNAL
+#define AMG_INTERNAL_DATA extern
+#endif
+
+/* The instruction sets that this translation unit can hold; which one runs is chosen by cpu.c at run time. */
+#define AMG_ISA_COUNT 7 /* slots of a kernel table, indexed by AMG_ISA_* */
+#if !defined(AMG_SCALAR_ONLY) && (defined(__x86_64__) || defined(_M_X64))
+#define AMG_HAVE_X86 1
+#else
+#define AMG_HAVE_X86 0
+#endif
+#if !defined(AMG_SCALAR_ONLY) && (defined(__aarch64__) || defined(_M_ARM64))
+#define AMG_HAVE_NEON 1
+#else
+#define AMG_HAVE_NEON 0
+#endif
+#if !defined(AMG_SCALAR_ONLY) && defined(__wasm_simd128__)
+#define AMG_HAVE_WASM 1
+#else
+#define AMG_HAVE_WASM 0
+#endif
+
+#define AMG_LANES 16  /* outputs per weight panel, on every instruction set */
+#define AMG_ALIGN 64  /* bytes: weights in the file, tensors in the arena */
+
+#define AMG_MIN(a, b) ((a) < (b) ? (a) : (b))
+#define AMG_MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/* x rounded up to a multiple of `to`. Callers know that it does not overflow. */
+static inline int64_t amg_round_up(int64_t x, int64_t to)
+{
+    return (x + to - 1) / to * to;
+}
+
+/* *out = a * b; 0 when the product of two non-negative numbers leaves int64_t. */
+static inline int amg_mul(int64_t a, int64_t b, int64_t *out)
+{
+    if (a < 0 || b < 0 || (b > 0 && a > INT64_MAX / b)) {
+        return 0;
+    }
+    *out = a * b;
+    return 1;
+}
+
+static inline float amg_float_of_bits(int32_t bits)
+{
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+#endif
