@@ -8,7 +8,7 @@ symbolic carries its name in `Graph.symbols` and stands in shapes at a default v
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -120,6 +120,16 @@ class Graph:
         node = Node(name or names[0], op, list(inputs), names)
         self.nodes.insert(at, node)
         return node
+
+    def copy(self) -> Graph:
+        """A graph that can be changed without changing this one; constants share their data."""
+        return replace(
+            self,
+            tensors={k: replace(t) for k, t in self.tensors.items()},
+            nodes=[replace(n, inputs=list(n.inputs), outputs=list(n.outputs)) for n in self.nodes],
+            inputs=list(self.inputs),
+            outputs=list(self.outputs),
+        )
 
     # -- looking ----------------------------------------------------------------------------------------------
 
