@@ -128,7 +128,10 @@ static inline void *amg_scratch_of(const amg_context *t, int32_t thread)
 }
 
 /* Declares a kernel table: kernels/NAME.h holds `typedef struct {...} amg_NAME_kernels; AMG_KERNELS(NAME);` and
- * kernels/NAME.inc ends with `static const amg_NAME_kernels AMG_ISA(amg_NAME) = {...};`. amg_NAME[t->isa] is the one to call. */
+ * kernels/NAME.inc ends with `static const amg_NAME_kernels AMG_ISA(amg_NAME) = {...};`. amg_NAME[t->isa] is the one to call.
+ * The generated kernels.c instantiates kernels/X.inc for every kernels/X.h that an operator includes, directly or through
+ * another kernel's header, needed ones first: where NAME.inc calls helpers of math.inc, NAME.h includes "kernels/math.h"
+ * (which may hold nothing but this). An .inc names no other .inc, so each instruction set has each body once. */
 #define AMG_KERNELS(name) AMG_INTERNAL_DATA const amg_##name##_kernels *const amg_##name[AMG_ISA_COUNT]
 
 #endif

@@ -1,0 +1,13 @@
+/* generated.h - what amalgamate/writers/c_source.py generates for each build: the operators it holds and its model. */
+#ifndef AMG_GENERATED_H
+#define AMG_GENERATED_H
+
+#include "op.h"
+
+AMG_INTERNAL_DATA const amg_op *const *const amg_ops; /* [amg_op_count], sorted by name (strcmp) */
+AMG_INTERNAL_DATA const int32_t amg_op_count;
+
+AMG_INTERNAL_DATA const void *const amg_embedded; /* the .amg bytes, AMG_ALIGN-aligned; NULL where there are none */
+AMG_INTERNAL_DATA const size_t amg_embedded_size;
+
+#endif
