@@ -60,6 +60,7 @@ class Op:
     in_place: ClassVar[bool] = False  # the output may overwrite the first input
     pitched_in: ClassVar[bool] = False  # reads slices of a concatenated buffer
     pitched_out: ClassVar[bool] = False  # writes slices of a concatenated buffer
+    laid_out: ClassVar[tuple[int, ...] | None] = None  # inputs that share the outputs' axis order; None: all of them
     folds_only: ClassVar[bool] = False  # has no C half: exists to be folded into constants (Shape, Range, ...)
 
     # -- what every operator defines ---------------------------------------------------------------------------
@@ -170,6 +171,7 @@ class Spatial(Op):
     others (weights) stay in the source's order.
     """
 
+    laid_out: ClassVar[tuple[int, ...] | None] = (0,)
     channels_last: bool = unwired(False)
 
     def shape_nchw(self, *inputs: Shape) -> Shape | tuple[Shape, ...]:
