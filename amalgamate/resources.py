@@ -1,0 +1,26 @@
+"""The C runtime and the bindings: beside the package in a checkout, inside it in an installed wheel."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from amalgamate.errors import AmalgamateError
+
+_PACKAGE = Path(__file__).parent
+
+
+def folder(name: str) -> Path:
+    """The folder `runtime_src` or `bindings`. Raises E100 where the installation lacks it."""
+    for path in (_PACKAGE / f"_{name}", _PACKAGE.parent / name):
+        if path.is_dir():
+            return path
+    raise AmalgamateError("E100", f"the installation lacks its folder {name}", str(_PACKAGE), "Install amalgamate again")
+
+
+@cache
+def runtime_files() -> dict[str, str]:
+    """The text of every file of the C runtime by its name within `runtime_src`, such as "ops/relu.c", in sorted order."""
+    root = folder("runtime_src")
+    found = (p for suffix in ("c", "h", "inc") for p in root.rglob(f"*.{suffix}"))
+    return {p.relative_to(root).as_posix(): p.read_text("utf-8") for p in sorted(found)}

@@ -1,0 +1,1 @@
+"""Writers of a plan: the model file, and the C pair."""

@@ -1,0 +1,80 @@
+"""The C files that are generated for each build: the table of its operators, and its kernels per instruction set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from amalgamate.errors import AmalgamateError
+from amalgamate.resources import runtime_files
+from amalgamate.templates import render
+
+_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.M)
+
+
+@dataclass(frozen=True)
+class Isa:
+    """An instruction set: the suffix of its kernels, when a translation unit holds it, its slot in a kernel table."""
+
+    name: str
+    condition: str
+    index: str
+
+    @property
+    def header(self) -> str:
+        return f"simd/f32_{self.name}.h"
+
+
+ISAS = (
+    Isa("scalar", "AMG_HAVE_SCALAR", "AMG_ISA_SCALAR"),
+    Isa("avx2", "AMG_HAVE_X86", "AMG_ISA_AVX2"),
+    Isa("avx512", "AMG_HAVE_X86", "AMG_ISA_AVX512"),
+    Isa("neon", "AMG_HAVE_NEON", "AMG_ISA_NEON"),
+    Isa("wasm", "AMG_HAVE_WASM", "AMG_ISA_WASM"),
+)
+
+
+def all_ops() -> list[str]:
+    """Every operator that the runtime has, sorted."""
+    return sorted(name[4:-2] for name in runtime_files() if re.fullmatch(r"ops/\w+\.c", name))
+
+
+def core_files() -> list[str]:
+    """The C files that every build holds, sorted: all but the operators."""
+    return [name for name in runtime_files() if name.endswith(".c") and "/" not in name]
+
+
+def generated(ops: Iterable[str]) -> dict[str, str]:
+    """The text of the files generated for a build with these operators, by name; any order of `ops` gives the same."""
+    ops = sorted(set(ops))
+    files = runtime_files()
+    if missing := [op for op in ops if f"ops/{op}.c" not in files]:
+        raise AmalgamateError("E104", f"the runtime has no operator {', '.join(missing)}", "", "See amalgamate ops")
+    kernels = needed_kernels(files, [*core_files(), *(f"ops/{op}.c" for op in ops)])
+    bodies = [f"kernels/{k}.inc" for k in kernels if f"kernels/{k}.inc" in files]
+    tables = [k for k in kernels if f"AMG_KERNELS({k})" in files[f"kernels/{k}.h"]]
+    headers = [h for h in ("simd/vocabulary.h",) if h in files] + [f"kernels/{k}.h" for k in kernels]
+    return {
+        "generated/kernels.c": render("kernels.c.j2", headers=headers, bodies=bodies, tables=tables, isas=ISAS),
+        "generated/ops.c": render("ops.c.j2", ops=ops),
+    }
+
+
+def needed_kernels(files: Mapping[str, str], roots: Iterable[str]) -> list[str]:
+    """The kernels whose headers `roots` include, directly or through other headers; needed ones before their users."""
+    seen: set[str] = set()
+    order: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in seen or name not in files:
+            return
+        seen.add(name)
+        for include in _INCLUDE.findall(files[name]):
+            visit(include)
+        if match := re.fullmatch(r"kernels/(\w+)\.h", name):
+            order.append(match[1])
+
+    for root in roots:
+        visit(root)
+    return order
