@@ -1,0 +1,40 @@
+# make demo           build the digit network into dist/, compile it, predict, show
+# make test           set up what the tests need, run all of them
+# make check          all that must hold: format, lint, types, C warnings, sanitizers, tests
+# make bench          time the benchmark networks beside ONNX Runtime: the table of the README
+# make conformance    run the ONNX backend tests and write docs/conformance.md
+# make digits         train the digit network again
+# make op NAME=gelu   start a new operator: both halves, as skeletons
+
+PY := .venv/bin/python
+JOBS ?= 2
+
+.PHONY: demo test check bench conformance digits op setup setup-tests
+
+demo: setup
+	@.venv/bin/amalgamate demo -o dist
+
+test: setup-tests
+	@$(PY) -m pytest -n $(JOBS) $(TESTS)
+
+check: setup-tests
+	@$(PY) scripts/check.py
+
+bench: setup-tests
+	@$(PY) benchmarks/latency.py
+
+conformance: setup-tests
+	@$(PY) -m tests.conformance
+
+digits: setup-tests
+	@$(PY) examples/digits/train.py
+
+op:
+	@test -n "$(NAME)" || { echo "usage: make op NAME=gelu"; exit 2; }
+	@python3 scripts/new_operator.py $(NAME)
+
+setup:
+	@scripts/setup.sh
+
+setup-tests:
+	@scripts/setup.sh --tests

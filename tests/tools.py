@@ -1,0 +1,36 @@
+"""What tests need from outside: programs, and data too large for the repository. Missing programs are failures in CI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CI = bool(os.environ.get("CI"))
+
+
+def tool(name: str) -> str:
+    """The path of program `name`; without it the test is skipped, and fails where CI is set."""
+    path = shutil.which(name)
+    if path is None:
+        absent(f"{name} is not installed: scripts/setup.sh --tests says how")
+    return path
+
+
+def absent(why: str) -> None:
+    """Skips the running test because something is not installed; fails it where CI is set."""
+    if CI:
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+def shared(path: str) -> Path:
+    """A file of the shared test data (real networks, pictures), which are not committed; skips the test without them."""
+    folders = [os.environ.get("AMALGAMATE_SHARED", ""), ROOT / "shared", ROOT.parent / "shared"]
+    for folder in folders:
+        if folder and (Path(folder) / path).exists():
+            return Path(folder) / path
+    pytest.skip(f"shared/{path} is not here: set AMALGAMATE_SHARED to the folder that holds it")
