@@ -26,7 +26,8 @@ ROOMS: dict[str, set[str]] = {
     "resources": {"errors"},
     "amalgamator": {"errors", "resources"},
     "toolchains": {"errors", "resources"},
-    "writers": BASE | {"plan", "pack", "amalgamator", "resources"},
+    "templates": {"errors"},
+    "writers": BASE | {"plan", "pack", "amalgamator", "templates", "resources"},
     "predictor": {"toolchains", "errors", "resources"},
 }
 # These may use every room but cli: the Python API, and the work behind single commands.
