@@ -1,0 +1,83 @@
+/* f32_neon.h - the vector vocabulary in AArch64 NEON, four lanes. Opens the neon instantiation. */
+#include "simd/vocabulary.h"
+
+#include <arm_neon.h>
+
+#define AMG_ISA(name) name##__neon
+#define AMG_SIMD_REGION 0
+#define VF_LANES 4
+#define AMG_TILE_ROWS 6 /* gemm: rows and output lanes of a register tile: 24 accumulators of 32 registers */
+#define AMG_TILE_LANES 16
+
+typedef float32x4_t vf;
+typedef int32x4_t vi;
+typedef uint32x4_t vm;
+
+AMG_SIMD_FN vf vf_load(const float *p) { return vld1q_f32(p); }
+AMG_SIMD_FN void vf_store(float *p, vf x) { vst1q_f32(p, x); }
+
+AMG_SIMD_FN vf vf_loadn(const float *p, int64_t n)
+{
+    float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    lane[0] = n > 0 ? p[0] : 0.0f;
+    lane[1] = n > 1 ? p[1] : 0.0f;
+    lane[2] = n > 2 ? p[2] : 0.0f;
+    lane[3] = n > 3 ? p[3] : 0.0f;
+    return vld1q_f32(lane);
+}
+
+AMG_SIMD_FN void vf_storen(float *p, vf x, int64_t n)
+{
+    if (n > 0) {
+        vst1q_lane_f32(p, x, 0);
+    }
+    if (n > 1) {
+        vst1q_lane_f32(p + 1, x, 1);
+    }
+    if (n > 2) {
+        vst1q_lane_f32(p + 2, x, 2);
+    }
+    if (n > 3) {
+        vst1q_lane_f32(p + 3, x, 3);
+    }
+}
+
+AMG_SIMD_FN vf vf_set1(float x) { return vdupq_n_f32(x); }
+AMG_SIMD_FN vf vf_zero(void) { return vdupq_n_f32(0.0f); }
+AMG_SIMD_FN vf vf_add(vf a, vf b) { return vaddq_f32(a, b); }
+AMG_SIMD_FN vf vf_sub(vf a, vf b) { return vsubq_f32(a, b); }
+AMG_SIMD_FN vf vf_mul(vf a, vf b) { return vmulq_f32(a, b); }
+AMG_SIMD_FN vf vf_div(vf a, vf b) { return vdivq_f32(a, b); }
+AMG_SIMD_FN vf vf_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
+AMG_SIMD_FN vf vf_fnma(vf a, vf b, vf c) { return vfmsq_f32(c, a, b); }
+AMG_SIMD_FN vf vf_min(vf a, vf b) { return vminq_f32(a, b); } /* NaN where either is NaN */
+AMG_SIMD_FN vf vf_max(vf a, vf b) { return vmaxq_f32(a, b); }
+AMG_SIMD_FN vf vf_neg(vf x) { return vnegq_f32(x); }
+AMG_SIMD_FN vf vf_abs(vf x) { return vabsq_f32(x); }
+AMG_SIMD_FN vf vf_sqrt(vf x) { return vsqrtq_f32(x); }
+AMG_SIMD_FN vf vf_round(vf x) { return vrndnq_f32(x); }
+AMG_SIMD_FN vf vf_floor(vf x) { return vrndmq_f32(x); }
+
+AMG_SIMD_FN vm vf_lt(vf a, vf b) { return vcltq_f32(a, b); }
+AMG_SIMD_FN vm vf_le(vf a, vf b) { return vcleq_f32(a, b); }
+AMG_SIMD_FN vm vf_eq(vf a, vf b) { return vceqq_f32(a, b); }
+AMG_SIMD_FN vm vm_and(vm a, vm b) { return vandq_u32(a, b); }
+AMG_SIMD_FN vm vm_or(vm a, vm b) { return vorrq_u32(a, b); }
+AMG_SIMD_FN vf vf_select(vm m, vf a, vf b) { return vbslq_f32(m, a, b); }
+
+AMG_SIMD_FN float vf_sum(vf x) { return vaddvq_f32(x); }
+AMG_SIMD_FN float vf_hmax(vf x) { return vmaxvq_f32(x); }
+AMG_SIMD_FN float vf_hmin(vf x) { return vminvq_f32(x); }
+
+AMG_SIMD_FN vi vi_set1(int32_t x) { return vdupq_n_s32(x); }
+AMG_SIMD_FN vi vi_add(vi a, vi b) { return vaddq_s32(a, b); }
+AMG_SIMD_FN vi vi_sub(vi a, vi b) { return vsubq_s32(a, b); }
+AMG_SIMD_FN vi vi_and(vi a, vi b) { return vandq_s32(a, b); }
+AMG_SIMD_FN vi vi_or(vi a, vi b) { return vorrq_s32(a, b); }
+AMG_SIMD_FN vi vi_shl(vi x, int n) { return vshlq_s32(x, vdupq_n_s32(n)); }
+AMG_SIMD_FN vi vi_shr(vi x, int n) { return vshlq_s32(x, vdupq_n_s32(-n)); }
+AMG_SIMD_FN vi vi_from_vf(vf x) { return vcvtnq_s32_f32(x); }
+AMG_SIMD_FN vf vf_from_vi(vi x) { return vcvtq_f32_s32(x); }
+AMG_SIMD_FN vi vf_bits(vf x) { return vreinterpretq_s32_f32(x); }
+AMG_SIMD_FN vf vf_of_bits(vi x) { return vreinterpretq_f32_s32(x); }
+AMG_SIMD_FN vf vf_exp2i(vi n) { return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(n, vdupq_n_s32(127)), 23)); }
