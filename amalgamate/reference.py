@@ -25,8 +25,8 @@ def run(graph: Graph, inputs: Mapping[str, Array], wanted: Sequence[str] | None 
         for node in graph.nodes:
             results = node.op.run(*(values[i] if i else None for i in node.inputs))
             for out, value in zip(node.outputs, results, strict=True):
-                values[out] = np.ascontiguousarray(value, dtype=graph.tensors[out].dtype).reshape(value.shape)
-                assert value.shape == graph.tensors[out].shape, f"{node}: made {value.shape} for {graph.tensors[out]}"
+                values[out] = np.asarray(value, graph.tensors[out].dtype, order="C")
+                assert values[out].shape == graph.tensors[out].shape, f"{node}: made {value.shape} for {graph.tensors[out]}"
             for name in node.inputs:
                 left[name] -= 1
                 if name and left[name] == 0:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from amalgamate.errors import AmalgamateError
-from amalgamate.graph import Array, Graph, Shape
+from amalgamate.graph import Array, Graph, Shape, Tensor
 
 
 class Unsupported(Exception):
@@ -252,11 +252,10 @@ class Source:
             names = list(outputs) or [self.graph.fresh(f"{self.name}_{op.name}") for _ in results[:1]]
             while len(names) < len(results):
                 names.append(self.graph.fresh(f"{names[0]}_{len(names)}"))
-            from amalgamate.graph import Tensor
-
-            for name, value in zip(names, results, strict=True):
-                data = np.ascontiguousarray(value)
-                self.graph.tensors[name] = Tensor(name, data.shape, str(data.dtype), data)
+            dtypes = op.dtypes(*(self.graph.tensors[i].dtype if i else "" for i in inputs))
+            for name, value, dtype in zip(names, results, dtypes, strict=True):
+                data = np.asarray(value, dtype, order="C")  # ascontiguousarray would give a scalar an axis
+                self.graph.tensors[name] = Tensor(name, data.shape, dtype, data)
             return names
         if op.folds_only:
             self.refuse(f"{self.type} of values that are not known at build time")
