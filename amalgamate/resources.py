@@ -15,7 +15,9 @@ def folder(name: str) -> Path:
     for path in (_PACKAGE / f"_{name}", _PACKAGE.parent / name):
         if path.is_dir():
             return path
-    raise AmalgamateError("E100", f"the installation lacks its folder {name}", str(_PACKAGE), "Install amalgamate again")
+    raise AmalgamateError(
+        "E100", f"the installation lacks its folder {name}", str(_PACKAGE), "Install amalgamate again"
+    )
 
 
 @cache
