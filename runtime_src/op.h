@@ -64,6 +64,7 @@ typedef struct amg_context {
 #define AMG_OP_IN_PLACE 1u    /* out[0] may be the memory of in[0] */
 #define AMG_OP_PITCHED_IN 2u  /* inputs may have pitch > last dim */
 #define AMG_OP_PITCHED_OUT 4u /* outputs may have pitch > last dim */
+#define AMG_OP_JOINS 8u       /* out[0] is the inputs side by side; run must skip an input whose data is its place there already */
 
 struct amg_op {
     const char *name;

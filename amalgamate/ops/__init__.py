@@ -60,6 +60,7 @@ class Op:
     in_place: ClassVar[bool] = False  # the output may overwrite the first input
     pitched_in: ClassVar[bool] = False  # reads slices of a concatenated buffer
     pitched_out: ClassVar[bool] = False  # writes slices of a concatenated buffer
+    joins: ClassVar[bool] = False  # the output is the inputs side by side: they may be made in its memory (Concat)
     laid_out: ClassVar[tuple[int, ...] | None] = None  # inputs that share the outputs' axis order; None: all of them
     folds_only: ClassVar[bool] = False  # has no C half: exists to be folded into constants (Shape, Range, ...)
 
