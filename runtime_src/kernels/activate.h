@@ -2,6 +2,7 @@
 #ifndef AMG_KERNELS_ACTIVATE_H
 #define AMG_KERNELS_ACTIVATE_H
 
+#include "kernels/math.h"
 #include "op.h"
 
 /* Written into model files: never renumber. amalgamate/ops/X.py names its kind in as_activation(). */
