@@ -26,7 +26,9 @@ def run(graph: Graph, inputs: Mapping[str, Array], wanted: Sequence[str] | None 
             results = node.op.run(*(values[i] if i else None for i in node.inputs))
             for out, value in zip(node.outputs, results, strict=True):
                 values[out] = np.asarray(value, graph.tensors[out].dtype, order="C")
-                assert values[out].shape == graph.tensors[out].shape, f"{node}: made {value.shape} for {graph.tensors[out]}"
+                assert values[out].shape == graph.tensors[out].shape, (
+                    f"{node}: made {value.shape} for {graph.tensors[out]}"
+                )
             for name in node.inputs:
                 left[name] -= 1
                 if name and left[name] == 0:
@@ -42,5 +44,7 @@ def _checked(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
         tensor = graph.tensors[name]
         if value.shape != tensor.shape or str(value.dtype) != tensor.dtype:
             fault = f"input '{name}' is {value.dtype}{list(value.shape)}, the model takes {tensor.dtype}{list(tensor.shape)}"
-            raise AmalgamateError("E151", fault, graph.name, "Reshape or convert the array, or build with --input-shape")
+            raise AmalgamateError(
+                "E151", fault, graph.name, "Reshape or convert the array, or build with --input-shape"
+            )
     return dict(inputs)
