@@ -1,0 +1,21 @@
+"""ConstantOfShape: a tensor filled with one value, its shape given by constants (ONNX ConstantOfShape)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from amalgamate.ops import Op, Source
+
+
+@dataclass(frozen=True)
+class ConstantOfShape(Op):
+    sources = {"onnx": "ConstantOfShape"}
+    folds_only = True
+
+    @classmethod
+    def from_onnx(cls, src: Source) -> None:
+        value = np.asarray(src.attr("value", np.zeros(1, np.float32))).reshape(-1)
+        dims = tuple(int(n) for n in src.need(0, "the shape"))
+        src.alias(src.constant(np.full(dims, value[0], dtype=value.dtype)), src.outputs[0])
