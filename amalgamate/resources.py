@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -26,3 +27,11 @@ def runtime_files() -> dict[str, str]:
     root = folder("runtime_src")
     found = (p for suffix in ("c", "h", "inc") for p in root.rglob(f"*.{suffix}"))
     return {p.relative_to(root).as_posix(): p.read_text("utf-8") for p in sorted(found)}
+
+
+def version() -> str:
+    """The version of the runtime, as amg.h states it: "0.1.0"."""
+    match = re.search(r"#define AMG_VERSION (\d+)", runtime_files()["amg.h"])
+    assert match, "amg.h states no version"
+    number = int(match[1])
+    return f"{number // 10000}.{number // 100 % 100}.{number % 100}"

@@ -46,7 +46,10 @@ def core_files() -> list[str]:
 
 
 def generated(ops: Iterable[str]) -> dict[str, str]:
-    """The text of the files generated for a build with these operators, by name; any order of `ops` gives the same."""
+    """The text of the files generated for a build with these operators and no embedded model, by name.
+
+    Together with `core_files()` and the files of the operators they are a whole runtime; any order of `ops` gives the same.
+    """
     ops = sorted(set(ops))
     files = runtime_files()
     if missing := [op for op in ops if f"ops/{op}.c" not in files]:
@@ -57,6 +60,7 @@ def generated(ops: Iterable[str]) -> dict[str, str]:
     headers = [h for h in ("simd/vocabulary.h",) if h in files] + [f"kernels/{k}.h" for k in kernels]
     return {
         "generated/kernels.c": render("kernels.c.j2", headers=headers, bodies=bodies, tables=tables, isas=ISAS),
+        "generated/model.c": render("model.c.j2", size=0),
         "generated/ops.c": render("ops.c.j2", ops=ops),
     }
 
