@@ -12,12 +12,23 @@
 #if defined(__GNUC__) || defined(__clang__)
 #define AMG_MAYBE_UNUSED __attribute__((unused))
 #define AMG_RESTRICT __restrict__
-#define AMG_UNROLL(n) AMG_PRAGMA(GCC unroll n)
+#define AMG_FORCE_INLINE inline __attribute__((always_inline))
 #define AMG_PRAGMA(text) _Pragma(#text)
 #else
 #define AMG_MAYBE_UNUSED
 #define AMG_RESTRICT
+#define AMG_FORCE_INLINE inline
+#endif
+/* Before a loop: unroll it n times; or entirely, where its count is a constant of at most n. */
+#if defined(__clang__)
+#define AMG_UNROLL(n) AMG_PRAGMA(clang loop unroll_count(n))
+#define AMG_UNROLL_FULL(n) AMG_PRAGMA(clang loop unroll(full))
+#elif defined(__GNUC__)
+#define AMG_UNROLL(n) AMG_PRAGMA(GCC unroll n)
+#define AMG_UNROLL_FULL(n) AMG_PRAGMA(GCC unroll n)
+#else
 #define AMG_UNROLL(n)
+#define AMG_UNROLL_FULL(n)
 #endif
 #if defined(AMG_AMALGAMATION)
 #define AMG_INTERNAL static AMG_MAYBE_UNUSED
