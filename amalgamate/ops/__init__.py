@@ -189,8 +189,8 @@ class Spatial(Op):
             return self.shape_nchw(*inputs)
         out = self.shape_nchw((x[0], x[-1], *x[1:-1]), *inputs[1:])
         if out and isinstance(out[0], tuple):
-            return tuple((s[0], *s[2:], s[1]) for s in out)  # type: ignore[index,misc]
-        return (out[0], *out[2:], out[1])  # type: ignore[return-value]
+            return tuple((s[0], *s[2:], s[1]) for s in out)
+        return (out[0], *out[2:], out[1])
 
     def reference(self, *inputs: Array) -> Array | tuple[Array, ...]:
         if not self.channels_last:
