@@ -3,34 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from amalgamate.graph import Array, Shape
-from amalgamate.ops import Op, Source
+from amalgamate.ops import Op, Source, Spatial
 
 
-def out_size(op: Op, n: int, kernel: int, stride: int, dilation: int, before: int, after: int, ceil_mode: bool) -> int:
-    """How many windows fit on an axis of n, padded; with ceil_mode also a last partial one, if it starts inside n or
-    the padding before it (ONNX Pool operators; Caffe's pooling_layer.cpp clips in the same way)."""
-    if min(kernel, stride, dilation) < 1 or min(before, after) < 0:
-        op.misfit("kernel, stride and dilation must be at least 1, padding at least 0")
-    extent = (kernel - 1) * dilation + 1
-    if max(before, after) >= extent:
-        op.misfit(f"padding {before}, {after} is not smaller than the window of {extent}")
-    room = n + before + after - extent
-    if room < 0:
-        op.misfit(f"a window of {extent} does not fit {n} elements padded by {before}, {after}")
-    size = room // stride + 1
-    if ceil_mode and room % stride and size * stride < n + before:
-        size += 1
-    return size
+@dataclass(frozen=True)
+class Pooling(Spatial):
+    """A window over 1 to 3 spatial axes. An empty kernel stands for the whole map."""
+
+    kernel: tuple[int, ...] = ()
+    stride: tuple[int, ...] = ()
+    pads: tuple[int, ...] = ()  # all beginnings, then all ends
+    dilation: tuple[int, ...] = ()
+    ceil_mode: bool = False
+
+    pitched_in = True
+    pitched_out = True
+
+    def axes(self, spatial: Shape) -> list[Axis]:
+        """How the window moves along every spatial axis of a map of this size, or E103."""
+        rank = len(spatial)
+        if not self.kernel:
+            return [Axis(n, n, 1, 1, 0, 0, False) for n in spatial]
+        if not len(self.kernel) == len(self.stride) == len(self.dilation) == len(self.pads) / 2 == rank or rank > 3:
+            self.misfit(f"a window of {len(self.kernel)} axes on {rank} spatial axes")
+        before, after = self.pads[:rank], self.pads[rank:]
+        return [
+            Axis(n, self.kernel[i], self.stride[i], self.dilation[i], before[i], after[i], self.ceil_mode)
+            for i, n in enumerate(spatial)
+        ]
+
+    def shape_nchw(self, x: Shape) -> Shape:
+        return (*x[:2], *(axis.windows(self) for axis in self.axes(x[2:])))
 
 
-def windows(n: int, size: int, kernel: int, stride: int, dilation: int, before: int) -> Array:
-    """Input index of every tap of every window, [size, kernel]; outside 0..n-1 in the padding."""
-    return np.arange(size)[:, None] * stride - before + np.arange(kernel) * dilation
+@dataclass(frozen=True)
+class Axis:
+    """A window of `kernel` taps moving along an axis of `size` elements between `before` and `after` of padding."""
+
+    size: int
+    kernel: int
+    stride: int
+    dilation: int
+    before: int
+    after: int
+    ceil_mode: bool
+
+    def windows(self, op: Op) -> int:
+        """How many windows fit; with ceil_mode also a last partial one, if it starts inside the axis or the padding before
+        it (ONNX Pool operators; Caffe's pooling_layer.cpp clips in the same way). Raises E103 where none does."""
+        if min(self.kernel, self.stride, self.dilation) < 1 or min(self.before, self.after) < 0:
+            op.misfit("kernel, stride and dilation must be at least 1, padding at least 0")
+        extent = (self.kernel - 1) * self.dilation + 1
+        if max(self.before, self.after) >= extent:
+            op.misfit(f"padding {self.before}, {self.after} is not smaller than the window of {extent}")
+        room = self.size + self.before + self.after - extent
+        if room < 0:
+            op.misfit(f"a window of {extent} does not fit {self.size} elements padded by {self.before}, {self.after}")
+        count = room // self.stride + 1
+        partial = self.ceil_mode and room % self.stride and count * self.stride < self.size + self.before
+        return count + 1 if partial else count
+
+    def taps(self, op: Op) -> Array:
+        """Input index of every tap of every window, [windows, kernel]; outside 0..size-1 in the padding."""
+        starts = np.arange(self.windows(op)) * self.stride - self.before
+        return starts[:, None] + np.arange(self.kernel) * self.dilation
 
 
 def onnx_fields(src: Source) -> dict[str, Any]:
@@ -79,16 +121,20 @@ def _one(value: Any) -> Any:
 
 
 def examples() -> Iterator[tuple[Shape, dict[str, Any]]]:
-    """Input shapes and attributes that pooling layers of known networks, and their odd cousins, have."""
-    yield (1, 8, 13, 13), {"kernel": (3, 3), "stride": (2, 2), "pads": (0, 0, 0, 0)}
-    yield (2, 19, 12, 12), {"kernel": (3, 3), "stride": (2, 2), "pads": (1, 1, 1, 1)}
-    yield (1, 67, 9, 9), {"kernel": (3, 3), "stride": (1, 1), "pads": (1, 1, 1, 1)}
-    yield (1, 16, 8, 6), {"kernel": (2, 2), "stride": (2, 2), "pads": (0, 0, 0, 0)}
-    yield (1, 33, 12, 11), {"kernel": (3, 3), "stride": (2, 2), "pads": (0, 0, 0, 0), "ceil_mode": True}
-    yield (1, 3, 7, 8), {"kernel": (3, 3), "stride": (3, 2), "pads": (1, 0, 0, 1), "ceil_mode": True}
-    yield (1, 5, 3, 3), {"kernel": (2, 2), "stride": (2, 2), "pads": (1, 1, 1, 1), "ceil_mode": True}
-    yield (1, 5, 11, 10), {"kernel": (2, 3), "stride": (1, 2), "pads": (1, 2, 0, 3), "dilation": (3, 2)}
-    yield (2, 7, 20), {"kernel": (4,), "stride": (3,), "pads": (1, 2), "dilation": (1,)}
-    yield (1, 4, 5, 6, 7), {"kernel": (2, 3, 2), "stride": (1, 2, 2), "pads": (0, 1, 1, 1, 1, 0), "dilation": (1, 1, 2)}
+    """Input shapes and attributes as known networks have them, and their odd cousins."""
+    table: list[tuple[Shape, Shape, Shape, Shape, Shape, bool]] = [  # input, kernel, stride, pads, dilation, ceil_mode
+        ((1, 8, 13, 13), (3, 3), (2, 2), (0, 0, 0, 0), (1, 1), False),
+        ((2, 19, 12, 12), (3, 3), (2, 2), (1, 1, 1, 1), (1, 1), False),
+        ((1, 67, 9, 9), (3, 3), (1, 1), (1, 1, 1, 1), (1, 1), False),
+        ((1, 16, 8, 6), (2, 2), (2, 2), (0, 0, 0, 0), (1, 1), False),
+        ((1, 33, 12, 11), (3, 3), (2, 2), (0, 0, 0, 0), (1, 1), True),
+        ((1, 3, 7, 8), (3, 3), (3, 2), (1, 0, 0, 1), (1, 1), True),
+        ((1, 5, 3, 3), (2, 2), (2, 2), (1, 1, 1, 1), (1, 1), True),
+        ((1, 5, 11, 10), (2, 3), (1, 2), (1, 2, 0, 3), (3, 2), False),
+        ((2, 7, 20), (4,), (3,), (1, 2), (1,), False),
+        ((1, 4, 5, 6, 7), (2, 3, 2), (1, 2, 2), (0, 1, 1, 1, 1, 0), (1, 1, 2), False),
+    ]
+    for shape, kernel, stride, pads, dilation, ceil_mode in table:
+        yield shape, {"kernel": kernel, "stride": stride, "pads": pads, "dilation": dilation, "ceil_mode": ceil_mode}
     yield (2, 70, 7, 7), {}
     yield (1, 3, 1, 5), {}

@@ -38,7 +38,7 @@ class Concat(Op):
 
     def cases(self) -> Iterator[Case]:
         rng = np.random.default_rng(1)
-        examples = [
+        examples: list[tuple[int, list[Shape]]] = [
             (1, [(2, 3, 5), (2, 1, 5), (2, 4, 5)]),
             (2, [(1, 2, 3), (1, 2, 1)]),
             (0, [(3,), (2,)]),

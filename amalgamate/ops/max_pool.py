@@ -10,42 +10,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from amalgamate.graph import Array, Shape
-from amalgamate.ops import Case, Source, Spatial
-from amalgamate.ops._pooling import caffe_fields, examples, onnx_fields, out_size, windows
+from amalgamate.graph import Array
+from amalgamate.ops import Case, Source
+from amalgamate.ops._pooling import Pooling, caffe_fields, examples, onnx_fields
 from amalgamate.ops.avg_pool import AvgPool
 
 
 @dataclass(frozen=True)
-class MaxPool(Spatial):
-    kernel: tuple[int, ...] = ()
-    stride: tuple[int, ...] = ()
-    pads: tuple[int, ...] = ()  # all beginnings, then all ends
-    dilation: tuple[int, ...] = ()
-    ceil_mode: bool = False
-
+class MaxPool(Pooling):
     sources = {"onnx": ("MaxPool", "GlobalMaxPool"), "caffe": "Pooling"}
-    pitched_in = True
-    pitched_out = True
-
-    def shape_nchw(self, x: Shape) -> Shape:
-        return (*x[:2], *(out_size(self, n, *a, self.ceil_mode) for n, *a in self.axes(x[2:])))
-
-    def axes(self, spatial: Shape) -> list[tuple[int, int, int, int, int, int]]:
-        """(size, kernel, stride, dilation, padding before, padding after) of every spatial axis."""
-        rank = len(spatial)
-        if not self.kernel:
-            return [(n, n, 1, 1, 0, 0) for n in spatial]
-        dilation = self.dilation or (1,) * rank
-        if not len(self.kernel) == len(self.stride) == len(dilation) == len(self.pads) / 2 == rank or rank > 3:
-            self.misfit(f"a window of {len(self.kernel)} axes on {rank} spatial axes")
-        return list(zip(spatial, self.kernel, self.stride, dilation, self.pads[:rank], self.pads[rank:], strict=True))
 
     def reference_nchw(self, x: Array) -> Array:
-        for axis, (n, k, s, d, before, after) in enumerate(self.axes(x.shape[2:]), 2):
-            taps = windows(n, out_size(self, n, k, s, d, before, after, self.ceil_mode), k, s, d, before)
-            inside = ((taps >= 0) & (taps < n)).reshape(taps.shape + (1,) * (x.ndim - axis - 1))
-            x = np.where(inside, x.take(taps.clip(0, n - 1), axis=axis), -np.inf).max(axis=axis + 1).astype(x.dtype)
+        for i, axis in enumerate(self.axes(x.shape[2:]), 2):
+            taps = axis.taps(self)
+            inside = ((taps >= 0) & (taps < axis.size)).reshape(taps.shape + (1,) * (x.ndim - i - 1))
+            x = np.where(inside, x.take(taps.clip(0, axis.size - 1), axis=i), np.float32(-np.inf)).max(axis=i + 1)
         return x
 
     def cases(self) -> Iterator[Case]:
