@@ -23,7 +23,8 @@
 #define AMG_ACT_SQRT 14
 #define AMG_ACT_ABS 15
 #define AMG_ACT_AFFINE 16      /* a x + b; negation is a = -1, b = 0 */
-#define AMG_ACT_COUNT 17
+#define AMG_ACT_ERF 17
+#define AMG_ACT_COUNT 18
 
 typedef struct amg_activate_kernels {
     void (*run)(int32_t kind, float a, float b, const float *x, float *y, int64_t n); /* y may be x */

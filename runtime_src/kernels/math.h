@@ -1,5 +1,5 @@
 /* math.h - exp, log and their kin on vectors: names like the vocabulary's, bodies in math.inc. Errors, in units of the last
- * place, over all of float32: exp and log 1, expm1 (of x <= 0), softplus 2, sigmoid and tanh 3; phi 12 down to x = -5 and
+ * place, over all of float32: exp and log 1, expm1 (of x <= 0), softplus 2, sigmoid, tanh and erf 3; phi 12 down to x = -5 and
  * absolute 1e-12 below. Infinities, zeros, denormals and overflow as in C's math; NaN gives NaN. */
 #ifndef AMG_KERNELS_MATH_H
 #define AMG_KERNELS_MATH_H
@@ -13,5 +13,6 @@
 #define vf_tanh AMG_ISA(amg_vf_tanh)
 #define vf_softplus AMG_ISA(amg_vf_softplus) /* log(1 + e^x) */
 #define vf_phi AMG_ISA(amg_vf_phi)           /* the normal distribution function, (1 + erf(x / sqrt 2)) / 2 */
+#define vf_erf AMG_ISA(amg_vf_erf)
 
 #endif
