@@ -1,0 +1,88 @@
+"""runtime, build, compile: C pairs, and what compilers make of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from amalgamate.cli.options import ModelOptions, model_options
+from amalgamate.cli.output import common, printing, progress, show
+
+out_option = click.option(
+    "-o",
+    "out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("dist"),
+    show_default=True,
+    help="Folder to write to.",
+)
+prefix_option = click.option("--prefix", default="amg", show_default=True, help="What every identifier begins with.")
+
+
+def _size(path: Path) -> str:
+    size = path.stat().st_size
+    return f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 1024:.1f} KiB"
+
+
+def report(files: list[Path]) -> None:
+    """Prints the files written, with their sizes."""
+
+    def text() -> None:
+        for path in files:
+            click.echo(f"{path}  {_size(path)}")
+
+    show({"files": [{"path": str(path), "bytes": path.stat().st_size} for path in files]}, text)
+
+
+@click.command("runtime")
+@out_option
+@prefix_option
+@printing
+def runtime_command(out: Path, prefix: str) -> None:
+    """Write amg.c and amg.h: every operator, to open any .amg model."""
+    from amalgamate.writers import c_source
+
+    report(c_source.write(c_source.runtime_pair(c_source.Options(prefix)), out))
+
+
+@click.command("build")
+@model_options
+@out_option
+@click.option("--name", help="Of the files, instead of the model's own.")
+@prefix_option
+@click.option(
+    "--weights",
+    type=click.Choice(["embed", "integers", "file"]),
+    default="embed",
+    show_default=True,
+    help="In the C file; in it as numbers, for compilers that take no long strings; or beside it as NAME.amg.",
+)
+@printing
+def build_command(options: ModelOptions, out: Path, name: str | None, prefix: str, weights: str) -> None:
+    """Write NAME.c and NAME.h: MODEL with the code that runs it."""
+    with progress("building"):
+        built = options.build(name=name, prefix=prefix, weights_as=weights)
+        files = built.write(out)
+    report(files)
+
+
+@click.command("compile")
+@click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--target", default="native", show_default=True, help="native, wasm, or a triple such as aarch64-linux-musl."
+)
+@click.option(
+    "-o",
+    "out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write to; beside SOURCE if not given.",
+)
+@common
+def compile_command(source: Path, target: str, out: Path | None) -> None:
+    """Compile a pair, named by its .c file, into a library or a WebAssembly module."""
+    from amalgamate import toolchains
+
+    with progress(f"compiling for {target}"):
+        made = toolchains.build(source, target, out or source.parent)
+    click.echo(f"{made}  {_size(made)}")
