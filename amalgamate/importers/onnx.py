@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from amalgamate.errors import AmalgamateError
 from amalgamate.graph import Array, Graph, Shape, Tensor
-from amalgamate.importers import onnx_inputs, onnx_proto
+from amalgamate.importers import onnx_functions, onnx_inputs, onnx_proto
 from amalgamate.ops import Source, Unsupported, by_source
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".onnx",)
 OPSETS = range(7, 29)
-_DOMAINS = ("", "ai.onnx")
 _MODEL_FIELDS = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26))  # of ModelProto, onnx.proto
 
 
@@ -61,47 +60,18 @@ def read(
         )
     try:
         model = onnx_proto.load(path)
-        return _Import(path, _expanded(path, model)).run(shapes, outputs, bind)
+        return _Import(path, onnx_functions.expanded(path, model, _opset(model))).run(shapes, outputs, bind)
     except UnicodeDecodeError as error:
         raise onnx_proto.damaged(path, "a name in it is not UTF-8") from error
 
 
 def _opset(model: onnx.ModelProto) -> int:
-    versions = [o.version for o in model.opset_import if o.domain in _DOMAINS]
+    versions = [o.version for o in model.opset_import if o.domain in onnx_functions.DOMAINS]
     version = versions[0] if versions else 0
     if version not in OPSETS:
         fault = f"the model uses ONNX operator set {version}. Supported: {OPSETS[0]} to {OPSETS[-1]}"
         raise AmalgamateError("E104", fault, fix="Try: export again with opset_version=17, or onnx.version_converter")
     return version
-
-
-def _expanded(path: Path, model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model without its own functions, and without operators that we lack and ONNX itself defines as functions."""
-    onnx, version = onnx_proto.library(), _opset(model)
-    try:
-        if model.functions:
-            model = onnx.inliner.inline_local_functions(model, True)
-        done: set[str] = set()
-        while wanted := {n.op_type for n in model.graph.node if _is_function(n, version)} - done:
-            done |= wanted
-            model = onnx.inliner.inline_selected_functions(
-                model, [("", t) for t in wanted], inline_schema_functions=True
-            )
-    except (ValueError, RuntimeError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        fault = f"a function in '{path.name}' cannot be expanded: {str(error).splitlines()[0]}"
-        raise AmalgamateError("E103", fault, str(path)) from error
-    return model
-
-
-def _is_function(node: onnx.NodeProto, version: int) -> bool:
-    defs = onnx_proto.library().defs
-    if node.domain not in _DOMAINS or node.op_type in by_source("onnx") or not defs.has(node.op_type):
-        return False
-    try:
-        schema = defs.get_schema(node.op_type, version)
-    except defs.SchemaError:
-        return False
-    return bool(schema.has_function or schema.has_context_dependent_function)
 
 
 class _Import:
@@ -164,7 +134,7 @@ class _Import:
         try:
             self._constant(name, decode(encoded, self.folder))
         except Unsupported as why:
-            self.faults.append(("unsupported constant", name, str(why)))
+            self.faults.append((f"unsupported constant '{name}'", "", str(why)))
             self.unknown.add(name)
 
     def _constant(self, name: str, data: Array) -> None:
@@ -185,7 +155,7 @@ class _Import:
             raise AmalgamateError("E103", fault, f"node {name}") from error
 
     def _express(self, node: onnx.NodeProto, name: str, needed: set[str]) -> None:
-        if node.domain not in _DOMAINS:
+        if node.domain not in onnx_functions.DOMAINS:
             raise Unsupported(
                 f"it is of domain '{node.domain}'. Supported: ONNX's own; export without vendor optimisations"
             )
@@ -249,7 +219,8 @@ def _contradiction(node: onnx.NodeProto, schema: onnx.defs.OpSchema) -> str:
     for key, attribute in given.items():
         if key not in schema.attributes:
             return f"has an attribute '{key}', which ONNX does not know"
-        if schema.attributes[key].type.name != type(attribute).AttributeType.Name(attribute.type):
+        expected: Any = schema.attributes[key].type
+        if int(expected) != attribute.type:
             return f"has an attribute '{key}' of the wrong type"
     missing = [key for key, a in schema.attributes.items() if a.required and key not in given]
     return f"lacks its attribute '{missing[0]}'" if missing else ""
@@ -260,11 +231,16 @@ def _unsupported(faults: list[tuple[str, str, str]], path: Path) -> AmalgamateEr
     groups: dict[tuple[str, str], list[str]] = {}
     for what, name, why in faults:
         groups.setdefault((what, why), []).append(name)
-    lines = [f"{what} ({', '.join(names)}): {why}" for (what, why), names in groups.items()]
+    lines = [f"{what}{_listed(names)}: {why}" for (what, why), names in groups.items()]
     if len(lines) == 1:
         return AmalgamateError("E104", lines[0], str(path))
     listed = "\n  ".join(lines)
     return AmalgamateError("E104", f"{len(faults)} parts of the model are not supported:\n  {listed}\n", str(path))
+
+
+def _listed(nodes: list[str]) -> str:
+    names = [n for n in nodes if n]
+    return f" (node{'s' if len(names) > 1 else ''} {', '.join(names)})" if names else ""
 
 
 def _meta(model: onnx.ModelProto, version: int) -> dict[str, str]:

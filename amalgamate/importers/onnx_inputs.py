@@ -38,7 +38,7 @@ def add(
     for value in values:
         fault = _fault(value, value.name in bind)
         if fault:
-            faults.append(("unsupported input", value.name, f"it is {fault}"))
+            faults.append((f"unsupported input '{value.name}'", "", f"it is {fault}"))
         elif value.name in bind:
             data = _bound(value, bind[value.name])
             graph.tensors[value.name] = Tensor(value.name, data.shape, str(data.dtype), data)

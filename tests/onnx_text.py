@@ -1,0 +1,37 @@
+"""Small ONNX models for tests, written as ONNX's text: `model("(float[2] x) => (float[2] y) { y = Relu(x) }")`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx.parser
+
+from amalgamate import importers, reference
+from amalgamate.graph import Array, Graph
+
+
+def model(text: str, opset: int = 17, domains: str = "", functions: str = "") -> onnx.ModelProto:
+    """The model whose graph (and further domains and functions) is `text`; it is not checked."""
+    return onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": {opset}{domains}]> g {text} {functions}')
+
+
+def save(model: onnx.ModelProto, path: Path) -> Path:
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def read(model: onnx.ModelProto, folder: Path, change: Callable[[Any], object] | None = None, **options: Any) -> Graph:
+    """The graph of `model`, after `change` to it, by way of a file in `folder`."""
+    if change:
+        change(model)
+    return importers.read(save(model, folder / "model.onnx"), **options)
+
+
+def run(graph: Graph, **inputs: Array) -> list[Array]:
+    """The outputs of `graph` in NumPy."""
+    values = {name: np.asarray(value, graph.tensors[name].dtype) for name, value in inputs.items()}
+    results = reference.run(graph, values)
+    return [results[name] for name in graph.outputs]
