@@ -6,6 +6,7 @@
 #define AMG_ISA(name) name##__avx2
 #define VF_LANES 8
 #define AMG_TILE_ROWS 6 /* gemm: rows and output lanes of a register tile: 12 accumulators of 16 registers */
+#define AMG_TILE_SMALL 4 /* rows of the second tile height, for what is left */
 #define AMG_TILE_LANES 16
 
 #if defined(__AVX2__) && defined(__FMA__)

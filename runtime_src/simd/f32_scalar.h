@@ -7,6 +7,7 @@
 #define AMG_SIMD_REGION 0
 #define VF_LANES 1
 #define AMG_TILE_ROWS 2  /* gemm: rows and output lanes of a register tile */
+#define AMG_TILE_SMALL 1 /* rows of the second tile height, for what is left */
 #define AMG_TILE_LANES 4
 
 typedef float vf;

@@ -58,22 +58,4 @@
 #define vf_of_bits AMG_ISA(amg_vf_of_bits) /* vf (vi): the floats of these bits */
 #define vf_exp2i AMG_ISA(amg_vf_exp2i)     /* vf (vi n): 2^n for -126 <= n <= 127 */
 
-/* X(0) X(1) ... X(n - 1): unrolling that no optimiser can refuse. n is a literal or a macro of one. */
-#define AMG_REPEAT(n, X) AMG_REPEAT_OF(n, X)
-#define AMG_REPEAT_OF(n, X) AMG_REPEAT_##n(X)
-#define AMG_REPEAT_1(X) X(0)
-#define AMG_REPEAT_2(X) AMG_REPEAT_1(X) X(1)
-#define AMG_REPEAT_3(X) AMG_REPEAT_2(X) X(2)
-#define AMG_REPEAT_4(X) AMG_REPEAT_3(X) X(3)
-#define AMG_REPEAT_5(X) AMG_REPEAT_4(X) X(4)
-#define AMG_REPEAT_6(X) AMG_REPEAT_5(X) X(5)
-#define AMG_REPEAT_7(X) AMG_REPEAT_6(X) X(6)
-#define AMG_REPEAT_8(X) AMG_REPEAT_7(X) X(7)
-#define AMG_REPEAT_9(X) AMG_REPEAT_8(X) X(8)
-#define AMG_REPEAT_10(X) AMG_REPEAT_9(X) X(9)
-#define AMG_REPEAT_11(X) AMG_REPEAT_10(X) X(10)
-#define AMG_REPEAT_12(X) AMG_REPEAT_11(X) X(11)
-#define AMG_REPEAT_13(X) AMG_REPEAT_12(X) X(12)
-#define AMG_REPEAT_14(X) AMG_REPEAT_13(X) X(13)
-
 #endif

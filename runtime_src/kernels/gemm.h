@@ -1,0 +1,59 @@
+/* gemm.h - matrix products of rows reached through pointers with panels of weights: y = clamp(x W^T + bias + add).
+ *
+ * x [m, k] float32, read where it lies: a tile of rows is a table of pointers, so a convolution needs no im2col buffer.
+ * W [n, k] as ceil(n / 16) panels of [k][16]. bias [n]. add [m, n]. A sum runs over k in order, from the bias on (in a
+ * plain product of one row: in a few interleaved chains), so that results depend neither on tiles nor on threads. */
+#ifndef AMG_KERNELS_GEMM_H
+#define AMG_KERNELS_GEMM_H
+
+#include "op.h"
+
+#define AMG_GEMM_MAX_ROWS 14 /* the highest tile of any instruction set */
+
+/* What the tiles of one product share. */
+typedef struct amg_product {
+    const float *w;    /* panels of [k][16] */
+    const float *bias; /* [n] or NULL */
+    int64_t n, k;      /* outputs; k as packed */
+    int64_t x_offset;  /* added to every row pointer: the first channel of a group */
+    float lo, hi;      /* the clamp; -inf and inf for none */
+} amg_product;
+
+/* Some rows of the output. Sum over run r of x[0..len) times w[k_first[r]..k_first[r] + len). */
+typedef struct amg_gemm_tile {
+    const float *const *row; /* [runs][height] */
+    const int64_t *k_first;  /* [runs], or NULL: run after run */
+    int64_t runs, len;
+    int32_t height;          /* the kernels' rows or small */
+    int32_t rows;            /* of these, how many there are; the surplus pointers repeat the last row */
+    float *out;              /* row i at out + i * out_pitch */
+    int64_t out_pitch;
+    const float *add;        /* as out, or NULL; may be out itself */
+    int64_t add_pitch;
+} amg_gemm_tile;
+
+/* A plain matrix product, as many rows as one likes. */
+typedef struct amg_gemm_matrix {
+    const float *x, *add;
+    float *out;
+    int64_t m, x_pitch, add_pitch, out_pitch;
+} amg_gemm_matrix;
+
+typedef struct amg_gemm_kernels {
+    int32_t rows, small; /* the two heights of tiles */
+    int32_t wide;        /* 1: 33 to 48 outputs are best done with small tiles, in one go */
+    void (*tiles)(const amg_product *g, const amg_gemm_tile *tile, int64_t count, int64_t n0, int64_t n1);
+    void (*matrix)(const amg_product *g, const amg_gemm_matrix *a, int64_t n0, int64_t n1); /* n0 is a multiple of 32 */
+} amg_gemm_kernels;
+AMG_KERNELS(gemm);
+
+/* The height of the next tile where `left` rows are to be done: as few surplus rows as two heights allow. */
+static inline int32_t amg_gemm_height(const amg_gemm_kernels *kernels, int64_t n, int64_t left)
+{
+    if (left <= kernels->small || (kernels->wide && n > 2 * AMG_LANES && n <= 3 * AMG_LANES)) {
+        return kernels->small;
+    }
+    return left > kernels->rows && left <= 2 * kernels->small ? kernels->small : kernels->rows;
+}
+
+#endif
