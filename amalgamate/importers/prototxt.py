@@ -32,7 +32,7 @@ _TOKEN = re.compile(
                     | [0-9]+(?:[eE][+-]?[0-9]+[fF]? | [fF]) )(?![A-Za-z0-9_.]))
       | (?P<int>[0-9]+(?![A-Za-z0-9_.]))
       | (?P<string>"(?:[^"\\\n]|\\[^\n])*" | '(?:[^'\\\n]|\\[^\n])*')
-      | (?P<symbol>[{}<>\[\]:;,-])""",
+      | (?P<symbol>[{}<>\[\]:;,./-])""",
     re.VERBOSE,
 )
 _ESCAPE = re.compile(
@@ -77,7 +77,7 @@ class _Parser:
         char = self.text[at]
         if char in "\"'":
             return "the string is not closed on its line"
-        if (char.isascii() and char.isdigit()) or char == ".":
+        if char.isascii() and char.isdigit():
             return "the number is not written as numbers are"
         return f"unexpected character {char!r}" if char.isprintable() else f"unexpected byte or character {char!a}"
 
