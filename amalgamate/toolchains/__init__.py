@@ -1,0 +1,59 @@
+"""Compilers that turn a pair into something that runs: one file per family, `build(source, target, out)` in each."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, cast
+
+from amalgamate.errors import AmalgamateError
+
+_SHOWN_LINES = 30  # of a compiler's complaint
+
+
+class Toolchain(Protocol):
+    """A module of this package."""
+
+    def build(self, source: Path, target: str, out: Path) -> Path:
+        """Compiles the pair whose C file is `source` into folder `out`; returns the artifact. Raises E140, E141."""
+
+
+def build(source: Path | str, target: str = "native", out: Path | str | None = None) -> Path:
+    """Compiles a pair for `target`: "native", "wasm", "wasm-scalar", or a triple such as aarch64-linux-gnu (through zig).
+
+    The artifact, NAME.so, .dylib, .dll or .wasm, lies in `out`, by default beside the source. Raises E100 (no such file),
+    E140 (no compiler), E141 (the compiler failed; its message is shown).
+    """
+    path = Path(source)
+    if not path.is_file():
+        raise AmalgamateError("E100", "there is no C file to compile", str(path), "Write one with amalgamate build")
+    family = "native" if target == "native" else "wasm" if target in ("wasm", "wasm-scalar") else "zig"
+    toolchain = cast(Toolchain, importlib.import_module(f"{__name__}.{family}"))
+    folder = Path(out) if out is not None else path.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    return toolchain.build(path, target, folder)
+
+
+def compile(command: Sequence[str | Path], artifact: Path, env: Mapping[str, str] | None = None) -> Path:
+    """Runs `command` with `-o FILE` added, and moves FILE to `artifact` when it succeeded. Raises E141."""
+    with tempfile.TemporaryDirectory(dir=artifact.parent, prefix=".build-") as scratch:
+        made = Path(scratch) / artifact.name
+        words = [str(word) for word in [*command, "-o", made]]
+        try:
+            result = subprocess.run(
+                words, capture_output=True, text=True, errors="replace", env=env and {**os.environ, **env}
+            )
+        except OSError as error:
+            raise AmalgamateError("E140", f"cannot start {words[0]}: {error.strerror}") from error
+        if result.returncode != 0 or not made.is_file():
+            said = (result.stderr or result.stdout).strip().splitlines()
+            shown = "\n".join(said[:_SHOWN_LINES] + ["..."] * (len(said) > _SHOWN_LINES))
+            raise AmalgamateError(
+                "E141", f"{words[0]} failed (exit {result.returncode})", " ".join(words), f"It said:\n{shown}\n"
+            )
+        os.replace(made, artifact)
+    return artifact
