@@ -12,12 +12,16 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
+from math import prod
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
 from amalgamate.errors import AmalgamateError
 from amalgamate.graph import Array, Graph, Shape, Tensor
+
+
+FOLDED_MOST = 2**29  # elements of a constant that is computed while importing: 2 GiB of float32
 
 
 class Unsupported(Exception):
@@ -249,6 +253,7 @@ class Source:
         """Adds `op` and returns its outputs; computes it at once when every input is a constant."""
         datas = [self.graph.data(i) if i else None for i in inputs]
         if inputs and all(d is not None for i, d in zip(inputs, datas, strict=True) if i):
+            self._afford(op, inputs)
             results = op.run(*datas)
             names = list(outputs) or [self.graph.fresh(f"{self.name}_{op.name}") for _ in results[:1]]
             while len(names) < len(results):
@@ -261,6 +266,20 @@ class Source:
         if op.folds_only:
             self.refuse(f"{self.type} of values that are not known at build time")
         return self.graph.add(op, inputs, outputs, self.name).outputs
+
+    def afford(self, count: int) -> None:
+        """Refuses to compute a constant of `count` elements where that is more than any real model has."""
+        if count > FOLDED_MOST:
+            self.refuse(f"it makes a constant of {count} elements. Supported: up to {FOLDED_MOST}")
+
+    def _afford(self, op: Op, inputs: Sequence[str]) -> None:
+        try:
+            shapes = op.shapes(*(self.graph.tensors[i].shape if i else None for i in inputs))
+        except AmalgamateError:
+            if not op.folds_only:
+                raise
+            return  # the size depends on values: the operator sees to it
+        self.afford(sum(prod(shape) for shape in shapes))
 
     def alias(self, source: str, output: str) -> None:
         """Makes `output` another name of tensor `source` (Identity, Dropout)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -18,4 +19,5 @@ class ConstantOfShape(Op):
     def from_onnx(cls, src: Source) -> None:
         value = np.asarray(src.attr("value", np.zeros(1, np.float32))).reshape(-1)
         dims = tuple(int(n) for n in src.need(0, "the shape"))
+        src.afford(prod(dims))
         src.alias(src.constant(np.full(dims, value[0], dtype=value.dtype)), src.outputs[0])
