@@ -1,0 +1,14 @@
+/* erf.c - y = the error function of x, elementwise. x, y: any shape, float32; may run in place. */
+#include "kernels/unary.h"
+
+static int32_t erf_check(amg_check *c, amg_step *s)
+{
+    return amg_unary_check(c, s, 0);
+}
+
+static void erf_run(const amg_step *s, const amg_context *t)
+{
+    amg_unary_run(s, t, AMG_ACT_ERF, 0.0f, 0.0f);
+}
+
+AMG_INTERNAL const amg_op amg_op_erf = {"erf", AMG_UNARY_FLAGS, erf_check, erf_run};

@@ -1,0 +1,14 @@
+/* softplus.c - y = log(1 + e^x), elementwise. x, y: any shape, float32; may run in place. */
+#include "kernels/unary.h"
+
+static int32_t softplus_check(amg_check *c, amg_step *s)
+{
+    return amg_unary_check(c, s, 0);
+}
+
+static void softplus_run(const amg_step *s, const amg_context *t)
+{
+    amg_unary_run(s, t, AMG_ACT_SOFTPLUS, 0.0f, 0.0f);
+}
+
+AMG_INTERNAL const amg_op amg_op_softplus = {"softplus", AMG_UNARY_FLAGS, softplus_check, softplus_run};

@@ -1,0 +1,14 @@
+/* tanh.c - y = tanh x, elementwise. x, y: any shape, float32; may run in place. */
+#include "kernels/unary.h"
+
+static int32_t tanh_check(amg_check *c, amg_step *s)
+{
+    return amg_unary_check(c, s, 0);
+}
+
+static void tanh_run(const amg_step *s, const amg_context *t)
+{
+    amg_unary_run(s, t, AMG_ACT_TANH, 0.0f, 0.0f);
+}
+
+AMG_INTERNAL const amg_op amg_op_tanh = {"tanh", AMG_UNARY_FLAGS, tanh_check, tanh_run};
