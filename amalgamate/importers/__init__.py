@@ -10,6 +10,7 @@ import importlib
 import pkgutil
 from collections.abc import Mapping, Sequence
 from functools import cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -78,4 +79,15 @@ def read(
         Path(path), Path(weights) if weights else None, dict(input_shapes or {}), list(outputs or []), dict(bind or {})
     )
     graph.verify()
+    _check_sizes(graph)
     return graph
+
+
+def _check_sizes(graph: Graph) -> None:
+    """Raises E103 where a tensor has an axis of no size, or of more than the runtime can count."""
+    for node in graph.nodes:
+        for name in (*node.inputs, *node.outputs):
+            shape = graph.tensors[name].shape if name else ()
+            if any(not 0 < d < 2**31 for d in shape) or prod(shape) >= 2**40:
+                fault = f"the tensor '{name}' of shape {list(shape)} has an axis of no or too great size"
+                raise AmalgamateError("E103", fault, f"node {node.name}, {node.op.name}")

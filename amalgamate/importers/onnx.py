@@ -58,11 +58,8 @@ def read(
         raise AmalgamateError(
             "E107", "an ONNX model names its weights itself", str(weights), "Leave out --weights-from"
         )
-    try:
-        model = onnx_proto.load(path)
-        return _Import(path, onnx_functions.expanded(path, model, _opset(model))).run(shapes, outputs, bind)
-    except UnicodeDecodeError as error:
-        raise onnx_proto.damaged(path, "a name in it is not UTF-8") from error
+    model = onnx_proto.load(path)
+    return _Import(path, onnx_functions.expanded(path, model, _opset(model))).run(shapes, outputs, bind)
 
 
 def _opset(model: onnx.ModelProto) -> int:
@@ -87,8 +84,11 @@ class _Import:
     def run(self, shapes: dict[str, Shape], outputs: list[str], bind: dict[str, Array]) -> Graph:
         source, graph = self.model.graph, self.graph
         graph.outputs = outputs or [o.name for o in source.output]
+        if not graph.outputs:
+            raise AmalgamateError("E103", "the model has no output", str(self.path))
         nodes, needed = self._needed()
         self._constants(needed)
+        _once([i.name for i in source.input], "input", self.path)
         values = [i for i in source.input if i.name not in graph.tensors and (not outputs or i.name in needed)]
         self.faults += onnx_inputs.add(graph, values, shapes, bind, {i.name for i in source.input})
         self.unknown |= {i.name for i in values if i.name not in graph.tensors}
@@ -105,9 +105,7 @@ class _Import:
         made = [o for n in self.model.graph.node for o in n.output if o]
         known = {*made, *(i.name for i in self.model.graph.input), *(i.name for i in self.model.graph.initializer)}
         known |= {s.values.name for s in self.model.graph.sparse_initializer}
-        if len(made) != len(set(made)):
-            twice = next(name for i, name in enumerate(made) if name in made[:i])
-            raise AmalgamateError("E110", f"two nodes make '{twice}'", str(self.path))
+        _once(made, "output of a node", self.path)
         for name in self.graph.outputs:
             if name not in known:
                 close = difflib.get_close_matches(name, known, 3, 0.5)
@@ -123,6 +121,11 @@ class _Import:
     def _constants(self, needed: set[str]) -> None:
         """Initialisers that something reads become constants."""
         source = self.model.graph
+        _once(
+            [*(t.name for t in source.initializer), *(t.values.name for t in source.sparse_initializer)],
+            "constant",
+            self.path,
+        )
         for tensor in source.initializer:
             if tensor.name in needed:
                 self._initialise(tensor.name, tensor, onnx_proto.array)
@@ -191,6 +194,15 @@ class _Import:
                 kept[i] = ""
         kept = _trimmed(kept)
         return [o or self.graph.fresh(f"{name}_unused") for o in kept]
+
+
+def _once(names: list[str], what: str, path: Path) -> None:
+    """Raises E110 where a name stands twice."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise AmalgamateError("E110", f"there are two of the {what} '{name}'", str(path))
+        seen.add(name)
 
 
 def _trimmed(names: Sequence[str]) -> list[str]:

@@ -41,19 +41,33 @@ def damaged(path: Path, why: str) -> AmalgamateError:
 def load(path: Path) -> onnx.ModelProto:
     """The model in file `path`, its tensors still encoded. Raises E100 or E102."""
     model: onnx.ModelProto = library().ModelProto()
+    from google.protobuf.message import DecodeError
+
     try:
         if path.stat().st_size > LIMIT:
             raise damaged(path, "it is larger than 2 GB, which protobuf cannot hold")
         model.ParseFromString(path.read_bytes())
     except OSError as error:
         raise AmalgamateError("E100", f"'{path}' cannot be read: {error.strerror}") from error
-    except ValueError as error:  # google.protobuf.message.DecodeError is one
+    except DecodeError as error:
         raise damaged(path, "the protobuf is cut short or garbled") from error
     if not model.HasField("graph"):
         raise damaged(path, "it holds no graph")
     if not model.opset_import:
         raise damaged(path, "it states no operator set")
+    _check_text(model, path)
     return model
+
+
+def _check_text(message: Any, path: Path) -> None:
+    """Raises E102 where a string anywhere in `message` is not UTF-8: protobuf then hands out bytes."""
+    for field, value in message.ListFields():
+        many = (value,) if isinstance(value, str | bytes) or hasattr(value, "ListFields") else value
+        if field.type == field.TYPE_STRING and any(isinstance(text, bytes) for text in many):
+            raise damaged(path, f"a {field.name} in it is not UTF-8")
+        if field.type == field.TYPE_MESSAGE:
+            for inner in many:
+                _check_text(inner, path)
 
 
 # -- tensors ----------------------------------------------------------------------------------------------------------
@@ -196,9 +210,9 @@ def _attribute(a: onnx.AttributeProto, folder: Path) -> Any:
         value = getattr(a, plain[a.type])
         return value if isinstance(value, int | float) else list(value)
     if a.type == kinds.STRING:
-        return a.s.decode()
+        return a.s.decode(errors="replace")
     if a.type == kinds.STRINGS:
-        return [s.decode() for s in a.strings]
+        return [s.decode(errors="replace") for s in a.strings]
     if a.type == kinds.TENSOR:
         return array(a.t, folder)
     if a.type == kinds.SPARSE_TENSOR:
