@@ -35,7 +35,9 @@ def inspect_command(options: ModelOptions, stage: str) -> None:
         show(_nodes(graph), lambda: click.echo(str(graph)))
     elif stage == "plan":
         planned = plan(graph)
-        show({"arena_bytes": planned.arena_bytes}, lambda: click.echo(str(planned)))
+        blocks = [vars(block) for block in planned.blocks]
+        told = {"arena_bytes": planned.arena_bytes, "blocks": blocks, "homes": planned.homes}
+        show(told, lambda: click.echo(f"{planned}\n\n{planned.timeline()}"))
     else:
         _layers(graph, plan(graph).arena_bytes)
 
