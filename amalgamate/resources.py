@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -35,3 +37,19 @@ def version() -> str:
     assert match, "amg.h states no version"
     number = int(match[1])
     return f"{number // 10000}.{number // 100 % 100}.{number % 100}"
+
+
+def cache_folder() -> Path:
+    """Where compiled libraries are kept: $AMALGAMATE_CACHE, or amalgamate/ in the user's cache, or in the temporary folder."""
+    if named := os.environ.get("AMALGAMATE_CACHE"):
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    try:
+        folder = (Path(base) if base else Path.home() / ".cache") / "amalgamate"
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder
+    except (OSError, RuntimeError):  # no home, or a read-only one
+        pass
+    user = getattr(os, "getuid", lambda: "user")()
+    return Path(tempfile.gettempdir()) / f"amalgamate-{user}"

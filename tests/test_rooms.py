@@ -23,12 +23,14 @@ ROOMS: dict[str, set[str]] = {
     "passes": BASE,
     "pack": BASE,
     "plan": BASE | {"pack"},
+    "settings": BASE,
     "resources": {"errors"},
     "amalgamator": {"errors", "resources"},
     "toolchains": {"errors", "resources"},
     "templates": {"errors"},
     "writers": BASE | {"plan", "pack", "amalgamator", "templates", "resources"},
     "predictor": {"toolchains", "errors", "resources"},
+    "settings": {"graph", "errors"},
 }
 # These may use every room but cli: the Python API, and the work behind single commands.
 FREE = {"__init__", "verify", "doctor"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import importlib
 import os
 import subprocess
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from amalgamate.errors import AmalgamateError
+from amalgamate.resources import cache_folder
 
 _SHOWN_LINES = 30  # of a compiler's complaint
 
@@ -36,6 +39,40 @@ def build(source: Path | str, target: str = "native", out: Path | str | None = N
     folder = Path(out) if out is not None else path.parent
     folder.mkdir(parents=True, exist_ok=True)
     return toolchain.build(path, target, folder)
+
+
+def cached(pair: Mapping[str, bytes], target: str = "native") -> Path:
+    """The artifact of a pair, given as the texts of its files by name, compiled unless it was before. Raises as `build`."""
+    source = next(name for name in pair if name.endswith(".c"))
+    key = hashlib.sha256(repr((target, _compiler_identity(target))).encode())
+    for name, data in sorted(pair.items()):
+        key.update(f"{name} {len(data)} ".encode() + data)
+    folder = cache_folder() / "compiled" / key.hexdigest()[:32]
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            for name, data in pair.items():
+                (Path(scratch) / name).write_bytes(data)
+            build(Path(scratch) / source, target)
+            (Path(scratch) / source).unlink()  # as large as the weights, and easily made again
+            with contextlib.suppress(OSError):  # another process was first
+                Path(scratch).rename(folder)
+                Path(scratch).mkdir()  # for TemporaryDirectory to remove
+    stem = Path(source).stem
+    return next(
+        p for p in sorted(folder.iterdir()) if p.suffix not in (".h", ".amg", ".mjs") and p.name.startswith(f"{stem}.")
+    )
+
+
+def _compiler_identity(target: str) -> str:
+    """What tells one compiler from another: its command, and the size and time of its program."""
+    if target != "native":
+        return target
+    from amalgamate.toolchains import native
+
+    command = native.compiler()
+    about = os.stat(command[0])
+    return f"{command} {about.st_size} {about.st_mtime_ns} {native.FLAGS}"
 
 
 def compile(command: Sequence[str | Path], artifact: Path, env: Mapping[str, str] | None = None) -> Path:

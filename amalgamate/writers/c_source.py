@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from amalgamate.amalgamator import amalgamate, digest, rename
 from amalgamate.errors import AmalgamateError
@@ -20,6 +21,9 @@ from amalgamate.templates import render
 from amalgamate.writers.embed import integers, strings
 from amalgamate.writers.names import comment, identifier
 from amalgamate.writers.tables import all_ops, core_files, generated
+
+if TYPE_CHECKING:
+    from amalgamate.plan import Plan
 
 WEIGHTS = ("embed", "integers", "file")
 _ROWS = "@rows of the model@"  # stands for the embedded bytes while the text around them is made
@@ -55,6 +59,21 @@ class Model:
     labels: int = 0
     arena: int = 0  # amg_arena_size() at these shapes
     image: bool = False  # the first input takes pictures
+
+
+def describe(plan: Plan, data: bytes) -> Model:
+    """What a pair needs to know of a plan and the .amg bytes that were written from it."""
+    graph = plan.graph
+    return Model(
+        name=graph.name,
+        data=data,
+        ops=sorted({node.op.name for node in graph.nodes}),
+        inputs=[graph.tensors[name] for name in graph.inputs],
+        outputs=[graph.tensors[name] for name in graph.outputs],
+        labels=len(graph.labels),
+        arena=plan.arena_bytes,
+        image=graph.image is not None and graph.image.input == graph.inputs[0],
+    )
 
 
 def runtime_pair(options: Options | None = None) -> dict[str, bytes]:
