@@ -23,7 +23,6 @@ ROOMS: dict[str, set[str]] = {
     "passes": BASE,
     "pack": BASE,
     "plan": BASE | {"pack"},
-    "settings": BASE,
     "resources": {"errors"},
     "amalgamator": {"errors", "resources"},
     "toolchains": {"errors", "resources"},

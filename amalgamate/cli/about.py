@@ -65,7 +65,7 @@ def doctor_command() -> int:
 
     def text() -> None:
         for f in findings:
-            click.echo(f"{'ok' if f.found else 'no':4}{f.name:16}{f.detail if f.found else f.fix}")
+            click.echo(f"{'ok' if f.found else 'no':4}{f.name:22} {f.detail if f.found else f.fix}")
 
     show([vars(f) for f in findings], text)
     return 0 if all(f.found or not f.required for f in findings) else 1

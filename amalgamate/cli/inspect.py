@@ -22,9 +22,8 @@ from amalgamate.cli.output import printing, show, table
 @printing
 def inspect_command(options: ModelOptions, stage: str) -> None:
     """Show operators, shapes, multiply-accumulates, weights and memory of MODEL."""
-    from amalgamate.plan import plan
-
     from amalgamate import passes
+    from amalgamate.plan import plan
 
     graph = options.read()
     if stage == "graph":

@@ -11,7 +11,7 @@ from amalgamate.cli.options import ModelOptions, model_options
 from amalgamate.cli.output import note, printing, progress, show
 from amalgamate.errors import AmalgamateError
 
-LIBRARIES = {".so", ".dylib", ".dll"}
+LIBRARIES = {".so", ".dylib", ".dll", ".amg"}
 
 
 @click.command("predict")
@@ -20,7 +20,7 @@ LIBRARIES = {".so", ".dylib", ".dll"}
 @click.option("-k", "--top-k", type=click.IntRange(1), default=5, show_default=True, help="How many classes to show.")
 @printing
 def predict_command(options: ModelOptions, images: tuple[Path, ...], top_k: int) -> None:
-    """Say what IMAGES show: builds and compiles MODEL, or takes a library that `compile` made."""
+    """Say what IMAGES show: builds and compiles MODEL, or takes what `compile` made, or a .amg file."""
     import amalgamate
 
     library = options.model if options.model.suffix in LIBRARIES else _compiled(options)
