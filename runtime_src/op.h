@@ -91,6 +91,7 @@ AMG_INTERNAL int32_t amg_fail(amg_check *c, int32_t status, const char *what);
 /* Common checks; each returns AMG_OK or fails with its own message. */
 AMG_INTERNAL int32_t amg_check_arity(amg_check *c, const amg_step *s, int32_t min_in, int32_t max_in, int32_t n_out);
 AMG_INTERNAL int32_t amg_check_float(amg_check *c, const amg_step *s); /* every present input is float32 and PLAIN */
+AMG_INTERNAL int32_t amg_shape_fits(int32_t dtype, int32_t ndim, const int64_t *dim, int64_t *count); /* 1: count is set */
 AMG_INTERNAL int32_t amg_set_out(amg_check *c, amg_value *out, int32_t dtype, int32_t ndim, const int64_t *dim);
 AMG_INTERNAL int32_t amg_same_shape(amg_check *c, amg_step *s); /* out[0] = dtype and shape of in[0] */
 

@@ -1,0 +1,290 @@
+"""Where every tensor lies in the arena. The homes decided here go into the model file; runtime_src/plan.c judges them,
+infers shapes anew and lays the arena out by the same rules, so that `arena_bytes` is what the runtime needs.
+
+A tensor may lie in its *home*, the output of a step that reads it: of its last reader in place, or of a concat, of which
+it is then a slice. Blocks (a tensor and all that lie in it; a step's scratch) are placed largest first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+
+from amalgamate.errors import AmalgamateError
+from amalgamate.graph import Graph, Node, Shape
+from amalgamate.ops.identity import Identity
+from amalgamate.pack import Constant, pack
+
+ALIGN = 64
+MAX_TENSORS = 16384
+MAX_IN, MAX_OUT = 64, 16
+
+
+@dataclass
+class Place:
+    """Where a tensor lies: in the block of tensor `root`, `offset` elements from its start, rows `pitch` elements apart."""
+
+    root: str
+    offset: int
+    pitch: int
+
+
+@dataclass
+class Block:
+    """A piece of the arena: steps `birth` to `death` (-1: before the run) need its `bytes` at `offset`."""
+
+    name: str
+    birth: int
+    death: int
+    bytes: int
+    offset: int = 0
+
+
+@dataclass
+class Plan:
+    """A graph in running order with what a model file needs beyond it."""
+
+    graph: Graph
+    constants: dict[str, Constant]
+    operands: list[list[str]]  # of each node, constants under the names of `constants`
+    homes: dict[str, str] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
+    blocks: list[Block] = field(default_factory=list)
+    arena_bytes: int = 0
+
+    def __str__(self) -> str:
+        lines = [f"arena {self.arena_bytes} bytes, weights {sum(c.bytes for c in self.constants.values())} bytes"]
+        rows = [(b.name, str(b.birth), str(b.death), str(b.bytes), str(b.offset)) for b in self.blocks]
+        rows.insert(0, ("block", "from", "to", "bytes", "offset"))
+        widths = [max(len(r[i]) for r in rows) for i in range(5)]
+        lines += ["  ".join([r[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(r[1:], widths[1:], strict=True))]) for r in rows]
+        lines += [f"{t} lies in {self.homes[t]}" for t in self.homes]
+        return "\n".join(lines)
+
+    def timeline(self, width: int = 60) -> str:
+        """The arena over time, a row per step: '#' where a live block lies, one column per arena_bytes / width."""
+        scale = max(1, -(-self.arena_bytes // width))
+        label = max((len(n.name) for n in self.graph.nodes), default=0)
+        lines = []
+        for i, node in enumerate(self.graph.nodes):
+            row = [" "] * width
+            live = [b for b in self.blocks if b.birth <= i <= b.death]
+            for b in live:
+                for column in range(b.offset // scale, -(-(b.offset + b.bytes) // scale)):
+                    row[column] = "#"
+            lines.append(f"{node.name.ljust(label)} |{''.join(row)}| {sum(b.bytes for b in live)}")
+        return "\n".join(lines)
+
+
+def plan(graph: Graph) -> Plan:
+    """The plan of a graph that all passes have been through. Raises E120 where it is beyond what the format holds."""
+    graph = graph.copy()
+    _own_outputs(graph)
+    constants, operands = pack(graph)
+    result = Plan(graph, constants, operands)
+    _limits(result)
+    planner = _Planner(graph)
+    result.homes, result.places = planner.homes, planner.places
+    result.blocks = planner.blocks()
+    result.arena_bytes = _arrange(result.blocks)
+    return result
+
+
+def _own_outputs(graph: Graph) -> None:
+    """Copies outputs that are constants, since the runtime computes every output or is given it."""
+    for i, name in enumerate(graph.outputs):
+        if graph.tensors[name].constant:
+            inner = graph.fresh(f"{name}_constant")
+            graph.tensors[inner] = graph.tensors.pop(name)
+            graph.tensors[inner].name = inner
+            for node in graph.nodes:
+                node.inputs = [inner if n == name else n for n in node.inputs]
+            graph.add(Identity(), [inner], [name], name)
+            graph.outputs[i] = name
+
+
+def _limits(plan: Plan) -> None:
+    graph = plan.graph
+    if len(graph.tensors) > MAX_TENSORS or len(graph.nodes) > MAX_TENSORS:
+        raise AmalgamateError("E120", f"more than {MAX_TENSORS} tensors or steps", graph.name)
+    for node in graph.nodes:
+        if len(node.inputs) > MAX_IN or not 1 <= len(node.outputs) <= MAX_OUT:
+            raise AmalgamateError("E120", f"more than {MAX_IN} inputs or {MAX_OUT} outputs", f"node {node.name}")
+
+
+def _width(shape: Shape) -> int:
+    return shape[-1] if shape else 1
+
+
+class _Planner:
+    """Decides homes, in three steps: wish, place, and give up the wishes that would overwrite what is still needed."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.shape = {t.name: t.shape for t in graph.tensors.values()}
+        self.active = [n for n, t in graph.tensors.items() if not t.constant]
+        self.producer = {name: -1 for name in graph.inputs}
+        self.last_use = dict.fromkeys(self.active, -1)
+        self.pitchable = dict.fromkeys(self.active, False)
+        for i, node in enumerate(graph.nodes):
+            for name in node.outputs:
+                self.producer[name] = i
+                self.pitchable[name] = node.op.pitched_out
+            for name in node.inputs:
+                if name in self.last_use:
+                    self.last_use[name] = i
+                    self.pitchable[name] = self.pitchable[name] and node.op.pitched_in
+        for name in graph.outputs:
+            self.last_use[name] = len(graph.nodes)
+        self.homes: dict[str, str] = {}
+        self.places: dict[str, Place] = {}
+        self.wish()
+        self.place()
+        while (wish := self.harmful()) is not None:
+            del self.homes[wish]
+            self.place()
+
+    def wish(self) -> None:
+        """Joins first, since they save a copy; then in place. Both only where `at_home` could hold."""
+        for node in self.graph.nodes:
+            if node.op.joins:
+                for name in node.inputs:
+                    self.want(name, node)
+        for i, node in enumerate(self.graph.nodes):
+            if node.op.in_place and node.inputs and self.last_use.get(node.inputs[0]) == i:
+                self.want(node.inputs[0], node)
+
+    def want(self, name: str, node: Node) -> None:
+        free = name in self.last_use and name not in self.graph.inputs and name not in self.homes
+        if free and node.inputs.count(name) == 1:
+            self.homes[name] = node.outputs[0]
+
+    def place(self) -> None:
+        """Gives every tensor its place; drops wishes that the shapes do not allow. A home is made later than its guests."""
+        self.places = {n: Place(n, 0, _width(self.shape[n])) for n in self.active}
+        for node in reversed(self.graph.nodes):
+            for name in node.outputs:
+                if name in self.homes:
+                    home = self.at_home(name)
+                    if home is None:
+                        del self.homes[name]
+                    else:
+                        self.places[name] = home
+
+    def at_home(self, name: str) -> Place | None:
+        """The place of a tensor in its home, or None if it cannot lie there."""
+        home = self.homes[name]
+        node = self.graph.nodes[self.producer[home]]
+        within, width = self.places[home], _width(self.shape[name])
+        if self.graph.tensors[name].dtype != self.graph.tensors[home].dtype:
+            return None
+        if node.op.joins:
+            part = self.part(node, node.inputs.index(name))
+            if part is None:
+                return None
+            offset, pitch = part
+        else:
+            contiguous = within.pitch == _width(self.shape[home])
+            if prod(self.shape[name]) != prod(self.shape[home]) or not (contiguous or width == _width(self.shape[home])):
+                return None
+            offset, pitch = within.offset, width if contiguous else within.pitch
+        if pitch != width and (name in self.graph.outputs or not self.pitchable[name]):
+            return None
+        return Place(within.root, offset, pitch)
+
+    def part(self, node: Node, index: int) -> tuple[int, int] | None:
+        """Offset and pitch of input `index` of a joining node in the output's block; None if it is not a slice of rows."""
+        shapes = [self.shape[n] for n in node.inputs]
+        out = self.shape[node.outputs[0]]
+        axes = {i for s in shapes for i in range(len(out)) if len(s) != len(out) or s[i] != out[i]}
+        if len(axes) != 1:
+            return None
+        axis = axes.pop()
+        within = self.places[node.outputs[0]]
+        outer, inner = prod(out[:axis]), prod(out[axis + 1 :])
+        before, width = sum(s[axis] for s in shapes[:index]), shapes[index][-1]
+        if axis == len(out) - 1:
+            return within.offset + before, within.pitch if outer > 1 else width
+        if outer == 1 and within.pitch == out[-1]:
+            return within.offset + before * inner, width
+        return None
+
+    def harmful(self) -> str | None:
+        """A tensor whose home makes some step overwrite what is still to be read, or None."""
+        live: dict[str, list[str]] = {n: [n] for n in self.graph.inputs}
+        for i, node in enumerate(self.graph.nodes):
+            for out in node.outputs:
+                guests = live.setdefault(self.places[out].root, [])
+                guests[:] = [x for x in guests if max(self.last_use[x], self.producer[x]) >= i]
+                for region in self.written(node, out):
+                    for x in guests:
+                        own = not node.op.joins and node.inputs[:1] == [x] and self.homes.get(x) == out
+                        if not own and _overlap(region, self.region(x)):
+                            first = node.inputs[0]
+                            return first if self.homes.get(first) == out else out if out in self.homes else x
+                guests.append(out)
+        return None
+
+    def written(self, node: Node, out: str) -> list[tuple[int, int, int, int]]:
+        """The regions of its block that a node writes when it makes `out`: all of it, but for parts that lie there."""
+        if not node.op.joins:
+            return [self.region(out)]
+        regions = []
+        for k, name in enumerate(node.inputs):
+            if self.homes.get(name) != out:
+                part = self.part(node, k)
+                width = _width(self.shape[name])
+                rows = prod(self.shape[name]) // width
+                regions.append((part[0], rows, width, part[1]) if part else self.region(out))
+        return regions
+
+    def region(self, name: str) -> tuple[int, int, int, int]:
+        place, width = self.places[name], _width(self.shape[name])
+        return place.offset, prod(self.shape[name]) // width, width, place.pitch
+
+    def blocks(self) -> list[Block]:
+        """The blocks of all roots, in the order of the model file's tensors, then those of scratch memory."""
+        graph, found = self.graph, {}
+        for name in [*graph.inputs, *(o for n in graph.nodes for o in n.outputs)]:
+            root = self.places[name].root
+            last = max(self.last_use[name], self.producer[name])
+            if root in found:
+                found[root].birth = min(found[root].birth, self.producer[name])
+                found[root].death = max(found[root].death, last)
+            else:
+                found[root] = Block(root, self.producer[name], last, _align(graph.tensors[root].bytes))
+        order = {n: i for i, n in enumerate([*graph.inputs, *(o for n in graph.nodes for o in n.outputs)])}
+        blocks = sorted(found.values(), key=lambda b: order[b.name])
+        for i, node in enumerate(graph.nodes):
+            shapes = [self.shape[n] if n else None for n in node.inputs]
+            scratch = node.op.scratch(shapes, [self.shape[n] for n in node.outputs])
+            if scratch:
+                blocks.append(Block(f"scratch of {node.name}", i, i, _align(scratch)))
+        return blocks
+
+
+def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:
+    """Whether two regions (offset, rows, width, pitch) of a block share an element."""
+    if a[0] + (a[1] - 1) * a[3] + a[2] <= b[0] or b[0] + (b[1] - 1) * b[3] + b[2] <= a[0]:
+        return False
+    if a[1] > 1 and b[1] > 1 and a[3] == b[3]:  # columns of the same rows
+        return a[0] % a[3] < b[0] % b[3] + b[2] and b[0] % b[3] < a[0] % a[3] + a[2]
+    return True
+
+
+def _align(size: int) -> int:
+    return -(-size // ALIGN) * ALIGN
+
+
+def _arrange(blocks: list[Block]) -> int:
+    """Gives each block the lowest offset that is free while it lives, largest first; returns the bytes of the arena."""
+    placed: list[Block] = []
+    for _, block in sorted(enumerate(blocks), key=lambda e: (-e[1].bytes, e[1].birth, e[0])):
+        for other in placed:
+            if other.birth <= block.death and block.birth <= other.death:
+                if other.offset - block.offset >= block.bytes:
+                    break
+                block.offset = max(block.offset, other.offset + other.bytes)
+        placed.append(block)
+        placed.sort(key=lambda b: b.offset)
+    return max((b.offset + b.bytes for b in placed), default=0)

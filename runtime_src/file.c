@@ -1,0 +1,139 @@
+/* file.c - opens a .amg file: maps it read-only where the system can, reads it otherwise. A file that is cut while it is
+ * mapped ends the program at the next touch (SIGBUS on POSIX); AMG_OPEN_COPY reads it instead of mapping it. */
+#ifndef AMG_NO_FILE
+#define _POSIX_C_SOURCE 200809L
+#endif
+#include "load.h"
+
+#ifndef AMG_NO_FILE
+#if defined(_WIN32)
+#include <windows.h>
+#elif defined(__unix__) || (defined(__APPLE__) && defined(__MACH__))
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#define FILE_POSIX
+#else
+#include <stdio.h>
+#endif
+
+#if defined(_WIN32)
+/* Maps the file; NULL on failure. */
+static void *file_map(const char *path, const amg_memory *memory, size_t *bytes)
+{
+    HANDLE mapping = NULL, file;
+    LARGE_INTEGER size;
+    void *map = NULL;
+    (void)memory;
+    file = CreateFileA(path, GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, NULL);
+    if (file == INVALID_HANDLE_VALUE) {
+        return NULL;
+    }
+    if (GetFileSizeEx(file, &size) && size.QuadPart > 0 && (uint64_t)size.QuadPart <= SIZE_MAX) {
+        mapping = CreateFileMappingA(file, NULL, PAGE_READONLY, 0, 0, NULL);
+        map = mapping ? MapViewOfFile(mapping, FILE_MAP_READ, 0, 0, 0) : NULL;
+        *bytes = (size_t)size.QuadPart;
+    }
+    if (mapping) {
+        CloseHandle(mapping);
+    }
+    CloseHandle(file);
+    return map;
+}
+
+AMG_INTERNAL void amg_file_unmap(const amg_memory *m, void *map, size_t bytes)
+{
+    (void)m;
+    (void)bytes;
+    if (map) {
+        UnmapViewOfFile(map);
+    }
+}
+#elif defined(FILE_POSIX)
+static void *file_map(const char *path, const amg_memory *memory, size_t *bytes)
+{
+    struct stat info;
+    void *map = NULL;
+    const int file = open(path, O_RDONLY);
+    (void)memory;
+    if (file < 0) {
+        return NULL;
+    }
+    if (fstat(file, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0 && (uint64_t)info.st_size <= SIZE_MAX) {
+        map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+        *bytes = (size_t)info.st_size;
+    }
+    close(file);
+    return map == MAP_FAILED ? NULL : map;
+}
+
+AMG_INTERNAL void amg_file_unmap(const amg_memory *m, void *map, size_t bytes)
+{
+    (void)m;
+    if (map) {
+        munmap(map, bytes);
+    }
+}
+#else
+static void *file_map(const char *path, const amg_memory *memory, size_t *bytes)
+{
+    FILE *file = fopen(path, "rb");
+    void *data = NULL;
+    long size;
+    if (!file) {
+        return NULL;
+    }
+    if (fseek(file, 0, SEEK_END) == 0 && (size = ftell(file)) > 0 && fseek(file, 0, SEEK_SET) == 0) {
+        data = amg_memory_get(memory, (size_t)size);
+        *bytes = (size_t)size;
+        if (data && fread(data, 1, (size_t)size, file) != (size_t)size) {
+            amg_memory_put(memory, data);
+            data = NULL;
+        }
+    }
+    fclose(file);
+    return data;
+}
+
+AMG_INTERNAL void amg_file_unmap(const amg_memory *m, void *map, size_t bytes)
+{
+    (void)bytes;
+    amg_memory_put(m, map);
+}
+#endif
+
+AMG_API int32_t amg_open_file(const char *path, const amg_options *opt, amg_model **out)
+{
+    amg_options o;
+    amg_memory memory;
+    void *map;
+    size_t bytes = 0;
+    int32_t status;
+    if (!path || !out) {
+        return AMG_E_ARGUMENT;
+    }
+    *out = NULL;
+    status = amg_options_of(opt, &o);
+    if (status != AMG_OK) {
+        return status;
+    }
+    memory.alloc = o.alloc;
+    memory.release = o.release;
+    memory.user = o.user;
+    map = file_map(path, &memory, &bytes);
+    if (!map) {
+        return amg_say(o.errbuf, o.errbuf_size, AMG_E_FILE, "cannot open or read, or empty", path);
+    }
+    o.data = map;
+    o.size = bytes;
+    status = amg_load(&o, out);
+    if (status == AMG_OK && !(o.flags & AMG_OPEN_COPY)) {
+        (*out)->map = map;
+        (*out)->map_bytes = bytes;
+    } else {
+        amg_file_unmap(&memory, map, bytes);
+    }
+    return status;
+}
+#endif

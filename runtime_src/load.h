@@ -1,0 +1,75 @@
+/* load.h - an opened model: what the .amg bytes say, copied to private memory and validated. */
+#ifndef AMG_LOAD_H
+#define AMG_LOAD_H
+
+#include "op.h"
+#include "text.h"
+
+typedef struct amg_memory { /* the caller's allocator */
+    void *(*alloc)(void *user, size_t size);
+    void (*release)(void *user, void *memory);
+    void *user;
+} amg_memory;
+
+typedef struct amg_slot { /* a tensor of the model, at its default shape where that is known */
+    amg_value value;
+    const char *name;
+    int32_t home;     /* tensor in whose memory the plan wants it, or -1: the output of its in-place reader or of a concat */
+    int32_t producer; /* step; -1 for inputs and constants */
+    int32_t last_use; /* step; -1 when nothing reads it, step_count for outputs */
+    int32_t input;    /* 1: an input of the model */
+    int32_t output;   /* 1: an output of the model */
+    int32_t pitchable; /* 1: its maker and all its readers allow pitch > last dim */
+} amg_slot;
+
+typedef struct amg_layer { /* a step of the model */
+    const amg_op *op;
+    const char *name;
+    const int32_t *in;   /* [n_in] tensors, -1 for an absent one */
+    const int32_t *out;  /* [n_out] */
+    const int32_t *attr; /* [attr_count] */
+    int32_t n_in, n_out, attr_count;
+} amg_layer;
+
+typedef struct amg_picture { /* how a picture becomes an input */
+    int32_t input, order, channels_last, resize; /* order: 0 rgb, 1 bgr, 2 gray; resize: 0 none, 1 short side, 2 exact */
+    int32_t resize_h, resize_w, crop_h, crop_w;  /* 0: none; the short side is resize_h */
+    float mean[3], std[3];
+} amg_picture;
+
+struct amg_model {
+    amg_memory memory;
+    int32_t tensor_count, layer_count, word_count, input_count, output_count, meta_count, label_count, picture_count;
+    size_t string_bytes;
+    amg_slot *slots;
+    amg_layer *layers;
+    int32_t *words;
+    int32_t *inputs, *outputs; /* tensors */
+    const char **metas;        /* key, value, key, value, ... */
+    const char **labels;
+    amg_picture *pictures;
+    char *strings;
+    void *copy;       /* the weights, where they were copied */
+    void *map;        /* the file, where it was mapped or read */
+    size_t map_bytes;
+};
+
+AMG_INTERNAL void *amg_memory_get(const amg_memory *m, size_t size); /* NULL when there is none */
+AMG_INTERNAL void amg_memory_put(const amg_memory *m, void *memory);
+
+/* Records a failure in a message buffer and returns status: "what: where", where may be NULL. */
+AMG_INTERNAL int32_t amg_say(char *message, size_t size, int32_t status, const char *what, const char *where);
+
+/* The caller's options, whatever their version, completed with defaults. */
+AMG_INTERNAL int32_t amg_options_of(const amg_options *opt, amg_options *out);
+
+AMG_INTERNAL int32_t amg_tensor_at(const amg_model *m, int32_t kind, int32_t i); /* input or output i, -1 if there is none */
+AMG_INTERNAL void amg_tensor_of(const char *name, const amg_value *v, amg_tensor *out);
+
+/* Opens the bytes of complete options; load.c. */
+AMG_INTERNAL int32_t amg_load(const amg_options *opt, amg_model **out);
+
+/* Frees what amg_open_file made of the path; file.c. */
+AMG_INTERNAL void amg_file_unmap(const amg_memory *m, void *map, size_t bytes);
+
+#endif
