@@ -24,7 +24,7 @@ bench: setup-tests
 	@$(PY) benchmarks/latency.py
 
 conformance: setup-tests
-	@$(PY) -m tests.conformance
+	@$(PY) tests/conformance.py
 
 digits: setup-tests
 	@$(PY) examples/digits/train.py

@@ -4,7 +4,7 @@ A test counts as passed where its results agree at its own tolerances while at l
 Integer and boolean inputs are bound to constants where the operator needs to know them at build time, and float32 inputs
 behind the first (weights) where the runtime wants them packed. What is not supported is listed with the importer's words.
 
-Usage: python -m tests.conformance [--numpy] [NAME...]      --numpy runs the NumPy reference in place of C
+Usage: python tests/conformance.py [--numpy] [NAME...]      --numpy runs the NumPy reference in place of C
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def in_numpy(graph: Graph, inputs: dict[str, Array]) -> list[Array]:
 
 
 def in_c(graph: Graph, inputs: dict[str, Array]) -> Sequence[Array]:
-    from tests import harness
+    import harness
 
     return harness.run_c(graph, inputs)
 

@@ -219,7 +219,7 @@ def test_10_19_20_25_shapes_and_data_that_differ(dims: list[int], kind: str, tmp
             tensor.raw_data = bytes(16)
         if kind == "typed":
             tensor.float_data.extend([0.0] * 4)
-    refused(made, tmp_path, "E103")
+    refused(made, tmp_path, "E104" if dims == [0, 4] and kind == "none" else "E103")  # no data fills no elements
 
 
 @pytest.mark.parametrize("data_type", [0, 8, 14, 15, 99, -1])

@@ -84,10 +84,12 @@ def read(
 
 
 def _check_sizes(graph: Graph) -> None:
-    """Raises E103 where a tensor has an axis of no size, or of more than the runtime can count."""
+    """Raises E104 where a node has a tensor without elements, E103 where it is larger than the runtime can count."""
     for node in graph.nodes:
         for name in (*node.inputs, *node.outputs):
             shape = graph.tensors[name].shape if name else ()
+            where = f"node {node.name}, {node.op.name}"
+            if 0 in shape:
+                raise AmalgamateError("E104", f"the tensor '{name}' of shape {list(shape)} has no elements", where)
             if any(not 0 < d < 2**31 for d in shape) or prod(shape) >= 2**40:
-                fault = f"the tensor '{name}' of shape {list(shape)} has an axis of no or too great size"
-                raise AmalgamateError("E103", fault, f"node {node.name}, {node.op.name}")
+                raise AmalgamateError("E103", f"the shape {list(shape)} of tensor '{name}' is not one", where)
