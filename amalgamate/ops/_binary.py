@@ -10,6 +10,7 @@ import numpy as np
 from amalgamate.graph import Array, Shape
 from amalgamate.ops import Case, Op, Source
 from amalgamate.ops._unary import SPECIAL, only_float
+from amalgamate.ops.reshape import Reshape
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,10 @@ def chain(src: Source, op: Op, inputs: Sequence[str], outputs: Sequence[str]) ->
         (total,) = src.emit(op, [total, name], outputs if i == len(inputs) else ())
 
 
-def per_axis(src: Source, values: Array, axis: int) -> str:
-    """A constant whose axes lie along those of input 0 from `axis` on, as Caffe has them; the name of that constant."""
-    rank = len(src.shape(0))
-    first = axis % rank if -rank <= axis < rank else src.refuse(f"axis {axis} of a tensor with {rank} axes")
-    trailing = rank - first - values.ndim
-    if trailing < 0:
-        src.refuse(f"{values.ndim} axes from axis {axis} on of a tensor with {rank} axes")
-    return src.constant(values.reshape(values.shape + (1,) * trailing) if values.ndim else values)
+def per_axis(src: Source, name: str, axis: int) -> str:
+    """Tensor `name`, whose axes lie along those of input 0 from `axis` on as Caffe has them, ready to be broadcast."""
+    rank, own = len(src.shape(0)), len(src.graph.tensors[name].shape)
+    trailing = rank - (axis % rank) - own
+    if not -rank <= axis < rank or trailing < 0:
+        src.refuse(f"{own} axes from axis {axis} on of a tensor with {rank} axes")
+    return src.emit(Reshape((0,) * own + (1,) * trailing), [name])[0] if own and trailing else name

@@ -35,12 +35,7 @@ class Add(Binary):
     @classmethod
     def from_caffe(cls, src: Source) -> None:
         if src.type == "Bias":
-            data = src.const(1)
-            axis = int(src.attr("axis", 1))
-            if data is None and src.shape(1) != src.shape(0):
-                src.refuse("the bias is computed by another layer, and has another shape")
-            other = src.inputs[1] if data is None else per_axis(src, data, axis)
-            src.emit(cls(), [src.inputs[0], other], src.outputs)
+            src.emit(cls(), [src.inputs[0], per_axis(src, src.inputs[1], int(src.attr("axis", 1)))], src.outputs)
             return
         operation = src.attr("operation", "SUM")
         shapes = {src.shape(i) for i in range(len(src.inputs))}

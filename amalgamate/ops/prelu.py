@@ -32,6 +32,6 @@ class Prelu(Binary):
 
     @classmethod
     def from_caffe(cls, src: Source) -> None:
-        slope = src.need(1, "the slope")
-        name = src.constant(slope.reshape(())) if slope.size == 1 else per_axis(src, slope.reshape(-1), 1)
-        src.emit(cls(), [src.inputs[0], name], src.outputs)
+        slope = src.inputs[1]
+        shared = src.shape(1) == (1,)
+        src.emit(cls(), [src.inputs[0], slope if shared else per_axis(src, slope, 1)], src.outputs)
