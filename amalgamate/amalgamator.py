@@ -2,7 +2,8 @@
 
 Rules for the files: internal includes are quoted, named from the root, and stand at the top, outside any #if. A header
 is inlined once, where it is first named; an .inc each time. What the system provides is included once, at the top,
-unless the include stands in a condition, where it stays.
+unless the include stands in a condition, where it stays. Feature-test macros (_POSIX_C_SOURCE) go before all of it, from
+conditions too, since a later definition would come too late.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class _Unit:
             if len(self.conditions) <= depth:
                 self.fail("#endif without #if", "Remove it")
             self.conditions.pop()
-        elif word == "define" and re.match(r"_[A-Z]", rest) and not self.conditions:
+        elif word == "define" and re.match(r"_[A-Z]\w*_SOURCE\b", rest):
             self.features.setdefault(rest.split()[0], line.strip())
             return True
         elif word == "include" and rest.startswith("<"):

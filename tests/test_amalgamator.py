@@ -80,8 +80,9 @@ def test_conditional_system_include_stays_where_it_is() -> None:
 
 
 def test_feature_macros_precede_system_headers() -> None:
-    text = amalgamate({"m.c": "#define _POSIX_C_SOURCE 200809L\n#include <time.h>\n"}, ["m.c"])
-    assert text.index("_POSIX_C_SOURCE 200809L") < text.index("<time.h>")
+    source = "#ifndef NO_CLOCK\n#define _POSIX_C_SOURCE 200809L\n#endif\n#include <time.h>\n"
+    text = amalgamate({"a.c": "#include <stdint.h>\n", "m.c": source}, ["a.c", "m.c"])
+    assert text.index("_POSIX_C_SOURCE 200809L") < text.index("<stdint.h>") < text.index("<time.h>")
 
 
 def test_include_in_a_comment_or_string_is_text() -> None:
