@@ -30,9 +30,8 @@ class Result:
 
 @pytest.fixture
 def amalgamate(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Runs a command line in an empty folder with an empty cache."""
+    """Runs a command line in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     def call(*words: object) -> Result:
         code = cli.run([str(word) for word in words])

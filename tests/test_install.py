@@ -54,7 +54,7 @@ with am.load(built.compile()) as model:
 print(sum(a == b for a, b in zip(seen, samples["labels"])))
 """
     env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    env |= {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    env |= {"AMALGAMATE_CACHE": str(tmp_path / "cache")}
     run = [str(python), "-c", program, str(DIGITS)]
     done = subprocess.run(run, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
