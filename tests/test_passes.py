@@ -35,7 +35,7 @@ class Net:
     def conv(self, x: str, channels: int, kernel: int = 3, group: int = 1, bias: bool = True, pad: int = 1) -> str:
         weight = self.const(channels, self.shape(x)[1] // group, kernel, kernel, scale=0.3)
         inputs = [x, weight] + ([self.const(channels)] if bias else [])
-        return self.op("conv", *inputs, strides=(1, 1), pads=(pad,) * 4, dilations=(1, 1), group=group)
+        return self.op("conv", *inputs, kernel=(kernel, kernel), pads=(pad,) * 4, group=group)
 
     def batch_norm(self, x: str) -> str:
         channels = self.shape(x)[1]
@@ -121,7 +121,7 @@ def test_concat_and_elementwise_run_on_the_inner_order() -> None:
 def test_a_squeeze_and_excitation_branch_needs_no_transpose_of_data() -> None:
     net = Net(1, 8, 6, 5)
     x = net.conv("x", 8)
-    gate = net.op("sigmoid", net.dense(net.flatten(net.op("reduce_mean", x, axes=(2, 3), keepdims=True)), 8))
+    gate = net.op("sigmoid", net.dense(net.flatten(net.op("reduce", x, kind="mean", axes=(2, 3))), 8))
     graph = check(net.done(net.conv(net.op("mul", x, net.op("reshape", gate, target=(0, 8, 1, 1))), 4)))
     assert kinds(graph).count("transpose") == 2
 
@@ -224,7 +224,7 @@ def test_random_networks_survive(data: st.DataObject) -> None:
         elif kind == "twist":
             y = net.op("transpose", x, perm=(0, 1, 3, 2))
         else:
-            y = net.op("add", x, net.op("reduce_mean", x, axes=(2, 3), keepdims=True))
+            y = net.op("add", x, net.op("reduce", x, kind="mean", axes=(2, 3)))
         pool.append(y)
     graph = check(net.done(*dict.fromkeys([pool[-1], data.draw(st.sampled_from(pool[1:]))])))
     assert all(node.op.channels_last for node in graph.nodes if isinstance(node.op, Spatial))

@@ -8,6 +8,7 @@ import numpy as np
 
 from amalgamate.graph import Array, Graph, Node
 from amalgamate.ops.add import Add
+from amalgamate.ops.affine import Affine
 from amalgamate.ops.batch_norm import BatchNorm
 from amalgamate.ops.conv import Conv
 from amalgamate.ops.conv_transpose import ConvTranspose
@@ -55,8 +56,10 @@ def _channels(graph: Graph, layer: Node) -> int:
 def _affine(graph: Graph, node: Node, source: str, channels: int, last: bool) -> tuple[Array, Array] | None:
     """(scale, shift) per channel such that node = scale * source + shift, or None."""
     one, zero = np.ones(channels), np.zeros(channels)
+    if isinstance(node.op, Affine):
+        return one * node.op.scale, one * node.op.shift
     if isinstance(node.op, BatchNorm):
-        if last and len(graph.tensors[source].shape) != 2:
+        if node.op.activation is not None or last and len(graph.tensors[source].shape) != 2:
             return None
         scale, shift = (graph.data(i) for i in node.inputs[1:3])
         return None if scale is None or shift is None else (scale, shift)
