@@ -20,6 +20,7 @@ from amalgamate.ops._window import Window, caffe_window, halves, onnx_window, pa
 @dataclass(frozen=True)
 class Conv(Window):
     sources = {"onnx": "Conv", "caffe": "Convolution"}
+    laid_out = (0, 3)
     pitched_in = True
     pitched_out = True
 
