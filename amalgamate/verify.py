@@ -99,8 +99,8 @@ def numpy_engine(graph: Graph, names: Sequence[str]) -> Engine:
     return lambda feed: reference.run(graph, feed, names)
 
 
-def onnxruntime_engine(path: Path, names: Sequence[str], bind: Mapping[str, Array]) -> Engine:
-    """ONNX Runtime on one thread, asked for the tensors `names`, inner ones too. Raises E161 where it is not installed."""
+def onnxruntime_engine(path: Path, names: Sequence[str], bind: Mapping[str, Array], threads: int = 1) -> Engine:
+    """ONNX Runtime, asked for the tensors `names`, inner ones too. Raises E161 where it is not installed."""
     try:
         import onnx
         import onnxruntime as ort
@@ -108,7 +108,7 @@ def onnxruntime_engine(path: Path, names: Sequence[str], bind: Mapping[str, Arra
         fix = "pip install 'amalgamate[verify]', or compare with --against numpy"
         raise AmalgamateError("E161", "onnxruntime is not installed", fix=fix) from error
     options = ort.SessionOptions()
-    options.log_severity_level, options.intra_op_num_threads = 3, 1
+    options.log_severity_level, options.intra_op_num_threads = 3, threads
     model = onnx.load(str(path))
     own = {o.name for o in model.graph.output}
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in own)

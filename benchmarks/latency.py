@@ -11,9 +11,7 @@ from __future__ import annotations
 import argparse
 import platform
 import re
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ import numpy as np
 import onnxruntime as ort
 
 import amalgamate
+from amalgamate import timing
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "build" / "models"
@@ -63,17 +62,6 @@ def onnxruntime(path: Path) -> tuple[Run, np.ndarray]:
     return lambda: session.run(None, {data.name: x})[0], x
 
 
-def median(run: Run, seconds: float) -> float:
-    """The median time of a run in milliseconds, over at least five."""
-    times: list[float] = []
-    until = time.perf_counter() + seconds
-    while time.perf_counter() < until or len(times) < 5:
-        start = time.perf_counter()
-        run()
-        times.append((time.perf_counter() - start) * 1e3)
-    return statistics.median(times)
-
-
 def measure(name: str, rounds: int, seconds: float) -> Row:
     path = networks.write(MODELS, name)
     theirs, x = onnxruntime(path)
@@ -84,8 +72,8 @@ def measure(name: str, rounds: int, seconds: float) -> Row:
 
         a, b = ours(), theirs()
         error = float(np.abs(a - b).max() / np.abs(b).max())
-        pairs = [(median(ours, seconds), median(theirs, seconds)) for _ in range(rounds)]
-    return Row(name, min(p[0] for p in pairs), min(p[1] for p in pairs), error)
+        times = timing.interleaved({"ours": ours, "theirs": theirs}, rounds, seconds)
+    return Row(name, times["ours"], times["theirs"], error)
 
 
 def table(rows: list[Row]) -> str:

@@ -168,6 +168,13 @@ def test_verify_fails_where_results_differ(amalgamate) -> None:
     assert result.code == 1 and "E160" in result.err
 
 
+def test_bench_beside_onnxruntime(amalgamate) -> None:
+    told = amalgamate("bench", "digits", "--peers", "--per-layer", "--rounds", 1, "--seconds", 0.01, "--json").json()
+    assert told["ratio"] == told["milliseconds"]["amalgamate"] / told["milliseconds"]["onnxruntime"]
+    assert sum(layer["macs"] for layer in told["layers"]) == told["macs"]
+    assert all(layer["ms"] > 0 for layer in told["layers"])
+
+
 @pytest.mark.timeout(600)
 def test_predict_squeezenet_from_deep_compression(amalgamate) -> None:
     folder = shared("data/squeezenet")

@@ -28,6 +28,7 @@ ROOMS: dict[str, set[str]] = {
     "toolchains": {"errors", "resources"},
     "templates": {"errors"},
     "writers": BASE | {"plan", "pack", "amalgamator", "templates", "resources"},
+    "timing": set(),
     "predictor": {"toolchains", "errors", "resources"},
     "settings": {"graph", "errors"},
 }

@@ -21,6 +21,7 @@ COMMANDS = {
     "predict": "predict",
     "verify": "verify",
     "inspect": "inspect",
+    "bench": "bench",
     "ops": "about",
     "explain": "about",
     "doctor": "about",
