@@ -84,8 +84,10 @@ def read(
 
 
 def _check_sizes(graph: Graph) -> None:
-    """Raises E104 where a node has a tensor without elements, E103 where it is larger than the runtime can count."""
+    """Raises E104 where a node has a tensor without elements, E103 where a size is larger than the runtime can count."""
     for node in graph.nodes:
+        if any(not -(2**31) <= word < 2**31 for word in node.op.words()):
+            raise AmalgamateError("E103", f"an attribute is too large: {node.op}", f"node {node.name}")
         for name in (*node.inputs, *node.outputs):
             shape = graph.tensors[name].shape if name else ()
             where = f"node {node.name}, {node.op.name}"

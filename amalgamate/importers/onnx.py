@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".onnx",)
 OPSETS = range(7, 29)
+_AUTO_PADS = (b"NOTSET", b"SAME_UPPER", b"SAME_LOWER", b"VALID")
 _MODEL_FIELDS = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26))  # of ModelProto, onnx.proto
 
 
@@ -234,6 +235,8 @@ def _contradiction(node: onnx.NodeProto, schema: onnx.defs.OpSchema) -> str:
         expected: Any = schema.attributes[key].type
         if int(expected) != attribute.type:
             return f"has an attribute '{key}' of the wrong type"
+    if "auto_pad" in given and given["auto_pad"].s not in _AUTO_PADS:
+        return f"has an auto_pad of {given['auto_pad'].s!r}"
     missing = [key for key, a in schema.attributes.items() if a.required and key not in given]
     return f"lacks its attribute '{missing[0]}'" if missing else ""
 

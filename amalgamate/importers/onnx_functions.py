@@ -30,12 +30,23 @@ def expanded(path: Path, model: onnx.ModelProto, version: int) -> onnx.ModelProt
         try:
             if done:  # what the last round brought has no types yet
                 model = onnx.shape_inference.infer_shapes(model)
+            for node in model.graph.node:
+                if node.op_type in wanted:
+                    _state_defaults(node, onnx.defs.get_schema(node.op_type, version))
             ids = [("", op_type) for op_type in sorted(wanted)]
             model = onnx.inliner.inline_selected_functions(model, ids, inline_schema_functions=True)
         except faults:
             return model  # the operators that stay are listed as unsupported
         done |= wanted
     return model
+
+
+def _state_defaults(node: onnx.NodeProto, schema: onnx.defs.OpSchema) -> None:
+    """Writes the attributes that `node` leaves at their defaults: the inliner does not know these."""
+    given = {a.name for a in node.attribute}
+    for name, attribute in schema.attributes.items():
+        if name not in given and attribute.default_value.name:
+            node.attribute.append(attribute.default_value)
 
 
 def _lacking(node: onnx.NodeProto, version: int) -> bool:
