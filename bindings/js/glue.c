@@ -1,0 +1,140 @@
+/* glue.c - what a WebAssembly module exports to amalgamate.mjs: numbers and pointers alone, so that JavaScript knows no
+ * struct. Compiled together with a pair; PAIR_HEADER names its header. Pointers to text are to NUL-terminated UTF-8. */
+#include PAIR_HEADER
+
+#include <stdlib.h>
+
+#define EXPORT(name) __attribute__((export_name(#name)))
+
+static char glue_message[512];
+static amg_tensor glue_tensor; /* what glue_describe found last */
+
+EXPORT(alloc) void *glue_alloc(size_t size)
+{
+    return malloc(size);
+}
+
+EXPORT(release) void glue_release(void *memory)
+{
+    free(memory);
+}
+
+/* Opens the model at data, or the embedded one when data is NULL; NULL on failure, with `message` saying why. */
+EXPORT(open) amg_model *glue_open(const void *data, size_t size)
+{
+    amg_options options = {0};
+    amg_model *model = NULL;
+    options.struct_size = sizeof options;
+    options.data = data;
+    options.size = size;
+    options.errbuf = glue_message;
+    options.errbuf_size = sizeof glue_message;
+    glue_message[0] = 0;
+    amg_open(&options, &model);
+    return model;
+}
+
+EXPORT(message) const char *glue_open_message(void)
+{
+    return glue_message;
+}
+
+EXPORT(close) void glue_close(amg_model *model)
+{
+    amg_close(model);
+}
+
+EXPORT(count) int32_t glue_count(const amg_model *model, int32_t kind)
+{
+    return amg_tensor_count(model, kind);
+}
+
+EXPORT(label) const char *glue_label(const amg_model *model, int32_t i)
+{
+    return amg_label(model, i);
+}
+
+EXPORT(meta) const char *glue_meta(const amg_model *model, const char *key)
+{
+    return amg_meta(model, key);
+}
+
+/* A session on the best instruction set; NULL on failure. */
+EXPORT(session) amg_session *glue_session(const amg_model *model)
+{
+    amg_session *session = NULL;
+    amg_session_new(model, NULL, &session);
+    return session;
+}
+
+EXPORT(session_free) void glue_session_free(amg_session *session)
+{
+    amg_session_free(session);
+}
+
+/* Looks at a tensor at the session's shapes, for the four functions below; a negative status on failure. */
+EXPORT(describe) int32_t glue_describe(const amg_session *session, int32_t kind, int32_t i)
+{
+    return amg_session_tensor(session, kind, i, &glue_tensor);
+}
+
+EXPORT(tensor_name) const char *glue_tensor_name(void)
+{
+    return glue_tensor.name;
+}
+
+EXPORT(tensor_dtype) int32_t glue_tensor_dtype(void)
+{
+    return glue_tensor.dtype;
+}
+
+EXPORT(tensor_ndim) int32_t glue_tensor_ndim(void)
+{
+    return glue_tensor.ndim;
+}
+
+EXPORT(tensor_dim) double glue_tensor_dim(int32_t axis)
+{
+    return axis >= 0 && axis < glue_tensor.ndim ? (double)glue_tensor.dims[axis] : 0.0;
+}
+
+/* dims: ndim doubles, since JavaScript has no 64-bit integers that are numbers. */
+EXPORT(set_shape) int32_t glue_set_shape(amg_session *session, int32_t input, const double *dims, int32_t ndim)
+{
+    int64_t shape[AMG_MAX_NDIM];
+    if (ndim < 0 || ndim > AMG_MAX_NDIM) {
+        return AMG_E_ARGUMENT;
+    }
+    for (int32_t i = 0; i < ndim; i++) {
+        if (!(dims[i] >= 0.0 && dims[i] <= 2147483647.0)) {
+            return AMG_E_SHAPE;
+        }
+        shape[i] = (int64_t)dims[i];
+    }
+    return amg_set_shape(session, input, shape, ndim);
+}
+
+EXPORT(data) void *glue_data(amg_session *session, int32_t kind, int32_t i)
+{
+    return amg_data(session, kind, i, NULL);
+}
+
+EXPORT(set_image) int32_t glue_set_image(amg_session *session, int32_t i, const void *pixels, int32_t width, int32_t height)
+{
+    return amg_set_image(session, i, pixels, width, height, width * 4, AMG_RGBA8);
+}
+
+EXPORT(run) int32_t glue_run(amg_session *session)
+{
+    return amg_run(session);
+}
+
+EXPORT(topk) int32_t glue_topk(amg_session *session, int32_t i, int32_t k, int32_t *classes, float *scores)
+{
+    return amg_topk(session, i, k, classes, scores);
+}
+
+EXPORT(errmsg) const char *glue_errmsg(const amg_session *session)
+{
+    return amg_errmsg(session);
+}
