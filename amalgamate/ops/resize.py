@@ -7,7 +7,7 @@ Taps beyond the edge read the edge or, with exclude_outside, weigh nothing. Coor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import floor
 
@@ -71,6 +71,21 @@ class Resize(Spatial):
             y = np.where(outside, np.float64(self.extrapolation), y)
         return y.astype(x.dtype)
 
+    def reach(self, n: int, scale: float) -> int:
+        """Taps on either side of a coordinate; 0 where one tap is all."""
+        if self.mode == "nearest" or n == 1:
+            return 0
+        return int(np.ceil((1 if self.mode == "linear" else 2) / (min(scale, 1.0) if self.antialias else 1.0)))
+
+    def scratch(self, inputs: Sequence[Shape | None], outputs: Sequence[Shape]) -> int:
+        x = inputs[0]
+        assert x is not None
+        axes = [(1, 1.0, 1, 0.0, 1.0), *self.axes(x[1:-1])][-2:]
+        columns = axes[1][2]
+        rows, taps = (max(2 * self.reach(n, scale), 1) for n, scale, *_ in axes)
+        parts = [columns * 4, columns * taps * 4, rows * 8, rows * 4, axes[1][0] * x[-1] * 4]
+        return sum(-(-part // 64) * 64 for part in parts)
+
     def source(self, n: int, scale: float, out: int, start: float, end: float) -> Array:
         """The source coordinate of every output pixel along an axis (ONNX Resize, coordinate_transformation_mode)."""
         o, whole = np.arange(out, dtype=np.float64), scale * n
@@ -89,7 +104,7 @@ class Resize(Spatial):
     def weights_of(self, at: Array, n: int, scale: float) -> Array:
         """What each output pixel takes of each input pixel: a matrix [len(at), n]."""
         matrix = np.zeros((len(at), n))
-        if self.mode == "nearest":
+        if self.reach(n, scale) == 0:
             index = {
                 "round_prefer_floor": np.ceil(at - 0.5),
                 "round_prefer_ceil": np.floor(at + 0.5),
@@ -98,8 +113,7 @@ class Resize(Spatial):
             }[self.nearest]
             matrix[np.arange(len(at)), index.clip(0, n - 1).astype(np.int64)] = 1
             return matrix
-        stretch = min(scale, 1.0) if self.antialias else 1.0
-        reach = int(np.ceil((1 if self.mode == "linear" else 2) / stretch))
+        stretch, reach = min(scale, 1.0) if self.antialias else 1.0, self.reach(n, scale)
         for row, x in zip(matrix, at, strict=True):
             taps = int(np.floor(x)) + np.arange(1 - reach, reach + 1)
             weights = self.filter(np.abs(taps - x) * stretch)
