@@ -1,0 +1,372 @@
+/* conv.c - y[o] = act(bias[o] + sum over taps t and channels i of the group of x[at t][i] w[o][t][i] (+ add[o])).
+ *
+ * x [N, H, W, C] or [N, W, C]; weights as panels [group, O / group, kh * kw * I], or as lane rows [kh * kw, O] where every
+ * group is one channel, or plain [O, I, kh, kw] where they are not constant; bias [O]; add as y. Not in place.
+ * A matrix product whose rows are reached through pointers: nothing is copied but zeros for the padding. */
+#include "kernels/activate.h"
+#include "kernels/depthwise.h"
+#include "kernels/gemm.h"
+#include "kernels/panels.h"
+#include "kernels/window.h"
+#include "op.h"
+
+#include <math.h>
+
+#define CONV_TILES 16 /* most tiles of a block: they share the weights in cache */
+
+typedef struct conv_plan {
+    amg_window win;
+    amg_nhwc x, y;
+    int64_t taps, inputs, outputs, k; /* inputs and outputs per group; k = taps * inputs */
+    int32_t depthwise, plain;         /* plain: 1x1 with nothing around it, a matrix product as it stands */
+    int64_t tiles;                    /* per block */
+    int64_t zeros_at, packed_at;      /* bytes into the scratch: a row of zeros; weights packed, or rows expanded */
+    int64_t scratch;
+} conv_plan;
+
+static const char *conv_output(const amg_nhwc *x, const amg_window *w, int64_t out[2])
+{
+    int64_t in[2] = {x->h, x->w};
+    for (int i = 0; i < 2; i++) {
+        int64_t room = in[i] + w->before[i] + w->after[i] - ((w->kernel[i] - 1) * w->dilation[i] + 1);
+        if (room < 0) {
+            return "the kernel is larger than the padded input";
+        }
+        out[i] = room / w->stride[i] + 1;
+    }
+    return NULL;
+}
+
+/* Dimensions of the weights against window and input; sets inputs, outputs, taps and k. */
+static const char *conv_weights(const amg_value *w, conv_plan *p)
+{
+    const amg_window *win = &p->win;
+    int64_t depth, n;
+    if (w->dtype != AMG_F32 || !amg_mul(win->kernel[0], win->kernel[1], &p->taps) || p->x.c % win->group) {
+        return "the channels are not divisible by group, or weights are not float32";
+    }
+    p->inputs = p->x.c / win->group;
+    p->depthwise = win->group > 1 && p->inputs == 1;
+    if (!amg_mul(p->taps, p->inputs, &p->k)) {
+        return "the kernel is too large";
+    }
+    if (win->dynamic) {
+        int fits = w->packing == AMG_PLAIN && w->ndim == win->rank + 2 && w->dim[1] == p->inputs &&
+                   w->dim[w->ndim - 1] == win->kernel[1] && (win->rank == 1 || w->dim[2] == win->kernel[0]);
+        n = fits ? w->dim[0] : 0;
+        depth = p->k;
+    } else if (p->depthwise) {
+        n = w->packing == AMG_LANE_ROWS && w->ndim == 2 ? w->dim[1] : 0;
+        depth = w->ndim == 2 ? w->dim[0] : 0;
+    } else {
+        int fits = w->packing == AMG_PANELS && w->ndim == 3 && w->dim[0] == win->group;
+        depth = fits ? w->dim[2] : 0;
+        if (!fits || !amg_mul(w->dim[0], w->dim[1], &n)) {
+            n = 0;
+        }
+    }
+    if (n < 1 || n % win->group || depth != p->k) {
+        return "the weights do not fit kernel, group and input channels";
+    }
+    p->outputs = n / win->group;
+    return NULL;
+}
+
+/* Lays out the scratch; Conv.scratch in amalgamate/ops/conv.py computes the same. */
+static const char *conv_scratch(conv_plan *p)
+{
+    const amg_window *w = &p->win;
+    int64_t n = p->outputs * w->group, packed = 0, expanded = 0, zeros, tile = 0, floats;
+    int64_t lanes = amg_round_up(n, AMG_LANES);
+    p->plain = !p->depthwise && p->taps == 1 && w->stride[0] == 1 && w->stride[1] == 1 && w->group == 1 &&
+               w->before[0] + w->before[1] + w->after[0] + w->after[1] == 0;
+    if (w->dynamic) {
+        packed = p->depthwise ? (amg_mul(p->taps, lanes, &packed) ? packed : 0) : amg_panels_floats(w->group, p->outputs, p->k);
+        if (packed < 1 || packed > INT64_MAX / 8) {
+            return "the weights are too large to be packed";
+        }
+    }
+    p->tiles = 0;
+    p->zeros_at = p->packed_at = 0;
+    if (p->depthwise) {
+        if (p->outputs > 1 && (!amg_mul(w->kernel[0], p->x.w, &expanded) || !amg_mul(expanded, lanes, &expanded))) {
+            return "the input rows are too large to be expanded";
+        }
+    } else if (!p->plain) {
+        if (!amg_mul(p->x.c, AMG_GEMM_MAX_ROWS, &tile) || !amg_mul(tile, w->stride[0] * w->stride[1], &tile) ||
+            !amg_mul(w->kernel[1], p->x.c, &zeros) || !amg_mul(p->taps, AMG_GEMM_MAX_ROWS * 8 * CONV_TILES, &floats) ||
+            zeros > INT64_MAX / 16) {
+            return "kernel, stride or channels are too large";
+        }
+        p->tiles = AMG_MAX(1, AMG_MIN(CONV_TILES, AMG_MIN(512 / p->taps, 65536 / tile)));
+        p->zeros_at = p->tiles * AMG_GEMM_MAX_ROWS * p->taps * 8;
+        p->packed_at = p->zeros_at + amg_round_up(zeros, AMG_LANES) * 4;
+    }
+    if (expanded > INT64_MAX / 16 || p->packed_at > INT64_MAX / 4) {
+        return "kernel or channels are too large";
+    }
+    p->scratch = p->packed_at + expanded * 4 + packed * 4;
+    return NULL;
+}
+
+static const char *conv_read(const amg_step *s, conv_plan *p, int64_t out[2])
+{
+    amg_attrs attrs = amg_attrs_of(s);
+    const char *wrong = amg_attr_window(&attrs, &p->win);
+    if (wrong || !amg_attrs_done(&attrs)) {
+        return wrong ? wrong : "attributes are missing, superfluous or unknown";
+    }
+    if (s->in[0]->ndim != p->win.rank + 2 || !amg_nhwc_of(s->in[0], &p->x)) {
+        return "the input has another number of axes than the kernel needs";
+    }
+    if ((wrong = conv_output(&p->x, &p->win, out)) || (wrong = conv_weights(s->in[1], p))) {
+        return wrong;
+    }
+    return conv_scratch(p);
+}
+
+static int32_t conv_check(amg_check *c, amg_step *s)
+{
+    conv_plan p;
+    int64_t out[2], dim[4];
+    int32_t status = amg_check_arity(c, s, 2, 4, 1);
+    if (status) {
+        return status;
+    }
+    const amg_value *x = s->in[0], *w = s->in[1], *bias = s->n_in > 2 ? s->in[2] : NULL, *add = s->n_in > 3 ? s->in[3] : NULL;
+    if (!x || !w || x->dtype != AMG_F32 || x->packing != AMG_PLAIN) {
+        return amg_fail(c, AMG_E_SHAPE, "the input is not float32, or input or weights are missing");
+    }
+    const char *wrong = conv_read(s, &p, out);
+    if (wrong) {
+        return amg_fail(c, AMG_E_SHAPE, wrong);
+    }
+    int64_t n = p.outputs * p.win.group;
+    if (bias && (bias->dtype != AMG_F32 || bias->packing != AMG_PLAIN || bias->ndim != 1 || bias->dim[0] != n)) {
+        return amg_fail(c, AMG_E_SHAPE, "the bias is not one float per output channel");
+    }
+    dim[0] = p.x.n;
+    dim[1] = out[0];
+    dim[p.win.rank] = out[1];
+    dim[p.win.rank + 1] = n;
+    if ((status = amg_set_out(c, s->out[0], AMG_F32, (int32_t)p.win.rank + 2, dim))) {
+        return status;
+    }
+    if (add && (add->dtype != AMG_F32 || add->packing != AMG_PLAIN || add->ndim != p.win.rank + 2 ||
+                memcmp(add->dim, dim, (size_t)(p.win.rank + 2) * sizeof *dim) != 0)) {
+        return amg_fail(c, AMG_E_SHAPE, "the tensor to add has another shape than the output");
+    }
+    s->scratch = (size_t)p.scratch;
+    s->macs = (uint64_t)s->out[0]->count * (uint64_t)p.k;
+    return (uint64_t)p.scratch > SIZE_MAX / 2 ? amg_fail(c, AMG_E_SHAPE, "the scratch is too large for this machine") : AMG_OK;
+}
+
+/* What the threads of one run share. */
+typedef struct conv_work {
+    const amg_context *t;
+    conv_plan p;
+    const float *x, *w, *bias, *add;
+    float *out;
+    int64_t add_pitch, block, slices, slice; /* rows of a block; the outputs are cut into slices */
+    float lo, hi;
+} conv_work;
+
+static void conv_activate(const conv_work *j, float *row, int64_t count, int64_t width)
+{
+    const amg_activation *act = &j->p.win.act;
+    if (act->kind == AMG_ACT_NONE || act->kind == AMG_ACT_CLIP) {
+        return;
+    }
+    for (int64_t i = 0; i < count; i++, row += j->p.y.pitch) {
+        amg_activate[j->t->isa]->run(act->kind, act->a, act->b, row, row, width);
+    }
+}
+
+/* The upper left corner of the patch of output pixel m, and its image. */
+static void conv_corner(const conv_plan *p, int64_t m, int64_t *image, int64_t *iy, int64_t *ix)
+{
+    int64_t line = m / p->y.w;
+    *ix = m % p->y.w * p->win.stride[1] - p->win.before[1];
+    *iy = line % p->y.h * p->win.stride[0] - p->win.before[0];
+    *image = line / p->y.h;
+}
+
+/* Points the rows of a tile at the patches of pixels m, m + 1, ...: a run per line of the kernel where the whole line lies inside
+ * the map and is contiguous there, else a run per tap. */
+static void conv_point(const conv_work *j, const float *zeros, int64_t m, amg_gemm_tile *tile, const float **row)
+{
+    const conv_plan *p = &j->p;
+    const amg_window *w = &p->win;
+    int64_t image, iy, ix;
+    int lines = w->dilation[1] == 1 && w->group == 1 && p->x.pitch == p->x.c;
+    for (int32_t i = 0; i < tile->rows && lines; i++) {
+        conv_corner(p, m + i, &image, &iy, &ix);
+        lines = ix >= 0 && ix + w->kernel[1] <= p->x.w;
+    }
+    int64_t columns = lines ? 1 : w->kernel[1];
+    tile->row = row;
+    tile->runs = w->kernel[0] * columns;
+    tile->len = lines ? w->kernel[1] * p->x.c : p->inputs;
+    for (int32_t i = 0; i < tile->height; i++) {
+        conv_corner(p, m + AMG_MIN(i, tile->rows - 1), &image, &iy, &ix);
+        const float **at = row + i;
+        for (int64_t ky = 0; ky < w->kernel[0]; ky++) {
+            int64_t y = iy + ky * w->dilation[0];
+            for (int64_t kx = 0; kx < columns; kx++, at += tile->height) {
+                int64_t x = ix + kx * w->dilation[1];
+                int inside = y >= 0 && y < p->x.h && x >= 0 && x < p->x.w;
+                *at = inside ? j->x + ((image * p->x.h + y) * p->x.w + x) * p->x.pitch : zeros;
+            }
+        }
+    }
+}
+
+/* Items are blocks of output pixels, times slices of the output channels. */
+static void conv_job(void *arg, int64_t begin, int64_t end, int32_t thread)
+{
+    const conv_work *j = (const conv_work *)arg;
+    const conv_plan *p = &j->p;
+    const amg_gemm_kernels *gemm = amg_gemm[j->t->isa];
+    char *scratch = (char *)amg_scratch_of(j->t, thread);
+    const float **rows = (const float **)(void *)scratch;
+    float *zeros = (float *)(void *)(scratch + p->zeros_at);
+    int64_t pixels = p->y.n * p->y.h * p->y.w;
+    amg_gemm_tile tile[CONV_TILES];
+    memset(zeros, 0, (size_t)(p->packed_at - p->zeros_at));
+    for (int64_t item = begin; item < end; item++) {
+        int64_t m = item / j->slices * j->block, last = AMG_MIN(m + j->block, pixels), first = m, count = 0;
+        int64_t n0 = item % j->slices * j->slice, n1 = AMG_MIN(n0 + j->slice, p->outputs);
+        for (; m < last; m += tile[count++].rows) {
+            int32_t height = amg_gemm_height(gemm, p->outputs, last - m);
+            float *out = j->out + m * p->y.pitch;
+            tile[count] = (amg_gemm_tile){NULL, NULL, 0, 0, height, (int32_t)AMG_MIN(height, last - m), out, p->y.pitch,
+                                          j->add ? j->add + m * j->add_pitch : NULL, j->add_pitch};
+            conv_point(j, zeros, m, tile + count, rows + count * AMG_GEMM_MAX_ROWS * p->taps);
+        }
+        for (int64_t g = 0; g < p->win.group; g++) {
+            int64_t at = g * p->outputs;
+            const float *w = j->w + g * amg_round_up(p->outputs, AMG_LANES) * p->k;
+            amg_product product = {w, j->bias ? j->bias + at : NULL, p->outputs, p->k, g * p->inputs, j->lo, j->hi};
+            gemm->tiles(&product, tile, count, n0, n1);
+            conv_activate(j, j->out + first * p->y.pitch + at + n0, last - first, n1 - n0);
+            for (int64_t i = 0; i < count; i++) {
+                tile[i].out += p->outputs;
+                tile[i].add = tile[i].add ? tile[i].add + p->outputs : NULL;
+            }
+        }
+    }
+}
+
+/* A 1x1 convolution: items as above. */
+static void conv_plain_job(void *arg, int64_t begin, int64_t end, int32_t thread)
+{
+    const conv_work *j = (const conv_work *)arg;
+    const conv_plan *p = &j->p;
+    amg_product product = {j->w, j->bias, p->outputs, p->k, 0, j->lo, j->hi};
+    (void)thread;
+    for (int64_t item = begin; item < end; item++) {
+        int64_t m = item / j->slices * j->block, count = AMG_MIN(j->block, p->y.n * p->y.h * p->y.w - m);
+        int64_t n0 = item % j->slices * j->slice, n1 = AMG_MIN(n0 + j->slice, p->outputs);
+        amg_gemm_matrix a = {j->x + m * p->x.pitch, j->add ? j->add + m * j->add_pitch : NULL, j->out + m * p->y.pitch,
+                             count, p->x.pitch, j->add_pitch, p->y.pitch};
+        amg_gemm[j->t->isa]->matrix(&product, &a, n0, n1);
+        conv_activate(j, a.out + n0, count, n1 - n0);
+    }
+}
+
+/* Every channel `multiplier` times, so that outputs and inputs of a depthwise convolution lie lane by lane. */
+static void conv_expand(const conv_plan *p, const float *x, float *out, int64_t pitch)
+{
+    for (int64_t i = 0; i < p->x.w; i++) {
+        for (int64_t c = 0; c < p->x.c * p->outputs; c++) {
+            out[i * pitch + c] = x[i * p->x.pitch + c / p->outputs];
+        }
+    }
+}
+
+/* Items are output rows. */
+static void conv_depthwise_job(void *arg, int64_t begin, int64_t end, int32_t thread)
+{
+    const conv_work *j = (const conv_work *)arg;
+    const conv_plan *p = &j->p;
+    const amg_window *w = &p->win;
+    int64_t n = p->x.c * p->outputs, lanes = amg_round_up(n, AMG_LANES), wide = p->outputs > 1;
+    float *expanded = (float *)amg_scratch_of(j->t, thread);
+    amg_depthwise_layer d = {j->bias, n, p->x.w, p->y.w, w->kernel[0], w->kernel[1], w->stride[1], w->dilation[1], w->before[1],
+                             wide ? lanes : p->x.pitch, wide ? p->x.w * lanes : w->dilation[0] * p->x.w * p->x.pitch, lanes,
+                             p->y.pitch, j->add_pitch, j->lo, j->hi};
+    for (int64_t line = begin; line < end; line++) {
+        int64_t iy = line % p->y.h * w->stride[0] - w->before[0], ky0 = 0, ky1 = w->kernel[0];
+        ky0 = iy < 0 ? AMG_MIN((-iy + w->dilation[0] - 1) / w->dilation[0], ky1) : 0;
+        ky1 = iy < p->x.h ? AMG_MIN(ky1, (p->x.h - 1 - iy) / w->dilation[0] + 1) : ky0;
+        const float *x = ky0 >= ky1 ? j->x : j->x + (line / p->y.h * p->x.h + iy + ky0 * w->dilation[0]) * p->x.w * p->x.pitch;
+        for (int64_t ky = ky0; ky < ky1 && wide; ky++) {
+            conv_expand(p, x + (ky - ky0) * w->dilation[0] * p->x.w * p->x.pitch, expanded + (ky - ky0) * d.x_row, lanes);
+        }
+        amg_depthwise_row r = {wide ? expanded : x, j->w + ky0 * w->kernel[1] * lanes, NULL, NULL, AMG_MAX(ky1 - ky0, 0)};
+        r.add = j->add ? j->add + line * p->y.w * j->add_pitch : NULL;
+        r.out = j->out + line * p->y.w * p->y.pitch;
+        amg_depthwise[j->t->isa]->row(&d, &r);
+        conv_activate(j, r.out, p->y.w, n);
+    }
+}
+
+/* Packs weights that are not constant into the scratch of the first thread, where all read them. */
+static const float *conv_pack(const amg_step *s, const amg_context *t, const conv_plan *p)
+{
+    const amg_value *v = s->in[1];
+    const amg_window *w = &p->win;
+    const float *from = (const float *)v->data;
+    float *packed = (float *)(void *)((char *)amg_scratch_of(t, 0) + p->scratch) -
+                    (p->depthwise ? p->taps * amg_round_up(w->group * p->outputs, AMG_LANES)
+                                  : amg_panels_floats(w->group, p->outputs, p->k));
+    if (!p->depthwise) {
+        for (int64_t g = 0; g < w->group; g++) {
+            int64_t plane = w->kernel[0] * v->pitch, step = p->inputs * plane;
+            amg_matrix_view view = {from + g * p->outputs * step, p->outputs, w->kernel[0], w->kernel[1], p->inputs,
+                                    step, v->pitch, 1, plane};
+            amg_pack_panels(&view, packed + g * amg_round_up(p->outputs, AMG_LANES) * p->k);
+        }
+        return packed;
+    }
+    int64_t n = w->group * p->outputs, lanes = amg_round_up(n, AMG_LANES);
+    for (int64_t tap = 0; tap < p->taps; tap++) {
+        for (int64_t i = 0; i < lanes; i++) {
+            int64_t at = (i * w->kernel[0] + tap / w->kernel[1]) * v->pitch + tap % w->kernel[1];
+            packed[tap * lanes + i] = i < n ? from[at] : 0.0f;
+        }
+    }
+    return packed;
+}
+
+static void conv_run(const amg_step *s, const amg_context *t)
+{
+    conv_work j;
+    int64_t out[2];
+    (void)conv_read(s, &j.p, out);
+    (void)amg_nhwc_of(s->out[0], &j.p.y);
+    const amg_gemm_kernels *gemm = amg_gemm[t->isa];
+    const amg_activation *act = &j.p.win.act;
+    int64_t pixels = j.p.y.n * j.p.y.h * j.p.y.w;
+    j.t = t;
+    j.x = amg_in_f32(s, 0);
+    j.w = j.p.win.dynamic ? conv_pack(s, t, &j.p) : amg_in_f32(s, 1);
+    j.bias = amg_in_f32(s, 2);
+    j.add = amg_in_f32(s, 3);
+    j.add_pitch = j.add ? s->in[3]->pitch : 0;
+    j.out = amg_out_f32(s, 0);
+    j.lo = act->kind == AMG_ACT_CLIP ? act->a : -INFINITY;
+    j.hi = act->kind == AMG_ACT_CLIP ? act->b : INFINITY;
+    if (j.p.depthwise) {
+        amg_parallel(t, j.p.y.n * j.p.y.h, 1, conv_depthwise_job, &j);
+        return;
+    }
+    j.block = (j.p.plain ? CONV_TILES : j.p.tiles) * amg_gemm_height(gemm, j.p.outputs, pixels);
+    int64_t blocks = (pixels + j.block - 1) / j.block, wanted = j.p.win.group == 1 && t->threads > 1 ? 4 * t->threads : 1;
+    j.slice = amg_round_up((j.p.outputs + wanted - 1) / wanted, 6 * AMG_LANES);
+    j.slices = blocks < wanted ? (j.p.outputs + j.slice - 1) / j.slice : 1;
+    j.slice = j.slices > 1 ? j.slice : j.p.outputs;
+    amg_parallel(t, blocks * j.slices, 1, j.p.plain ? conv_plain_job : conv_job, &j);
+}
+
+AMG_INTERNAL const amg_op amg_op_conv = {"conv", AMG_OP_PITCHED_IN | AMG_OP_PITCHED_OUT, conv_check, conv_run};
