@@ -186,9 +186,8 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
 def library() -> ctypes.CDLL:
     lib = ctypes.CDLL(str(shared_library()))
     for name, (result, arguments) in _SIGNATURES.items():
-        if hasattr(lib, name):
-            function = getattr(lib, name)
-            function.restype, function.argtypes = result, arguments
+        function = getattr(lib, name)
+        function.restype, function.argtypes = result, arguments
     return lib
 
 
