@@ -120,8 +120,8 @@ class _Numbers:
             return whole.astype(np.float32)
 
 
-def _dims(span: _Span) -> list[int]:
-    dims: list[int] = []
+def _dims(span: _Span, dims: list[int]) -> list[int]:
+    """`dims` and those of the BlobShape in `span` behind them: protobuf joins the pieces of a message."""
     for number, wire, value in span.fields():
         if number != _SHAPE_DIM:
             continue
@@ -146,7 +146,7 @@ def _blob(span: _Span) -> Array:
         elif number == _DOUBLES and isinstance(value, _Span) and wire in (_BYTES, _FIXED64):
             doubles.add(value)
         elif number == _SHAPE and isinstance(value, _Span) and wire == _BYTES:
-            dims = (dims or []) + _dims(value)
+            dims = _dims(value, dims or [])
         elif number in _LEGACY and isinstance(value, int):
             legacy = legacy or [0, 0, 0, 0]
             legacy[_LEGACY[number]] = value
