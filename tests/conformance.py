@@ -16,6 +16,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def in_c(graph: Graph, inputs: dict[str, Array]) -> Sequence[Array]:
     return harness.run_c(graph, inputs)
 
 
+@cache
 def node_tests() -> list[Any]:
     """The node tests of the installed onnx package, in their order."""
     from onnx.backend.test.loader import load_model_tests
@@ -72,7 +74,7 @@ def run(tests: Sequence[Any], engine: Engine) -> list[Result]:
 def run_test(test: Any, engine: Engine, path: Path) -> Result:
     """One test; every data set of it must agree."""
     model = test.model
-    operator = _operator(test)
+    operator = _operators()[test.name]
     strange = _strange(model)
     if strange:
         return Result(test.name, operator, "refused", strange)
@@ -94,15 +96,11 @@ def run_test(test: Any, engine: Engine, path: Path) -> Result:
     return Result(test.name, operator, "passed", bound=bound)
 
 
-def _operator(test: Any) -> str:
-    """The operator that a test is about; for the functions of ONNX spelled out, the operator that they spell."""
-    if "_expanded" not in test.name:
-        return str(test.model.graph.node[0].op_type)
-    stem = re.sub(r"_expanded.*", "", test.name)
-    return _EXPANDED.get(stem, "other functions spelled out")
-
-
-_EXPANDED: dict[str, str] = {}
+@cache
+def _operators() -> dict[str, str]:
+    """The operator that each test is about; a test of a function spelled out is about the operator that it spells."""
+    direct = {t.name: str(t.model.graph.node[0].op_type) for t in node_tests()}
+    return {name: direct.get(re.sub(r"_expanded.*", "", name), op) for name, op in direct.items()}
 
 
 def _array(value: Any) -> Any:
@@ -142,7 +140,6 @@ def _bindings(model: onnx.ModelProto, values: dict[str, Array]) -> Iterator[tupl
 
 def _read(path: Path, values: dict[str, Array], model: onnx.ModelProto) -> tuple[Graph, str]:
     """The graph with as few inputs bound as will do, and what was bound."""
-    first: AmalgamateError | None = None
     for label, names in _bindings(model, values):
         try:
             shapes = {n: v.shape for n, v in values.items() if n not in names and isinstance(v, np.ndarray)}
@@ -150,7 +147,6 @@ def _read(path: Path, values: dict[str, Array], model: onnx.ModelProto) -> tuple
         except AmalgamateError as error:
             if error.code != "E104":
                 raise
-            first = first or error
             last = error
     raise last
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from amalgamate.errors import AmalgamateError
 from amalgamate.graph import Array, Graph, Shape, Tensor
-from amalgamate.importers import onnx_functions, onnx_inputs, onnx_proto
+from amalgamate.importers import onnx_functions, onnx_inputs, onnx_proto, onnx_schema
 from amalgamate.ops import Source, Unsupported, by_source
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".onnx",)
 OPSETS = range(7, 29)
-_AUTO_PADS = (b"NOTSET", b"SAME_UPPER", b"SAME_LOWER", b"VALID")
 _MODEL_FIELDS = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26))  # of ModelProto, onnx.proto
 
 
@@ -166,35 +165,23 @@ class _Import:
         op = by_source("onnx").get(node.op_type)
         if op is None:
             raise Unsupported("there is no such operator here; `amalgamate ops` lists those that there are")
-        outputs = self._outputs(node, name, needed)
+        schema = onnx_schema.find(node.op_type, self.version)
+        _contradict(node, name, onnx_schema.contradiction(node, schema))
         for read in node.input:
             if read and read not in self.graph.tensors and read not in self.unknown:
                 raise AmalgamateError("E110", f"'{read}' is read before anything makes it", f"node {name}")
+        skipped = onnx_schema.optional_outputs(node, schema)
+        kept = ["" if may and o not in needed else o for o, may in zip(node.output, skipped, strict=True)]
+        outputs = [o or self.graph.fresh(f"{name}_unused") for o in _trimmed(kept)]
         if self.unknown.intersection(node.input):
             self.unknown.update(outputs)
             return
+        dtypes = {i: self.graph.tensors[i].dtype for i in node.input if i}
+        _contradict(node, name, onnx_schema.mistyped(node, schema, dtypes))
         attrs = onnx_proto.attributes(node, self.folder)
         op.from_onnx(Source(self.graph, "onnx", node.op_type, name, attrs, _trimmed(node.input), outputs, self.version))
         for made in outputs:
             assert made in self.graph.tensors, f"{op.__name__}.from_onnx did not make {made}"
-
-    def _outputs(self, node: onnx.NodeProto, name: str, needed: set[str]) -> list[str]:
-        """The outputs of a node that is as ONNX's schema says, without optional ones that nobody reads. Raises E103."""
-        defs = onnx_proto.library().defs
-        try:
-            schema = defs.get_schema(node.op_type, self.version)
-        except defs.SchemaError as error:
-            raise Unsupported(f"ONNX operator set {self.version} has no such operator") from error
-        fault = _contradiction(node, schema)
-        if fault:
-            raise AmalgamateError("E103", f"'{node.op_type}' {fault}", f"node {name}")
-        optional = defs.OpSchema.FormalParameterOption.Optional
-        kept = list(node.output)
-        for i in range(min(len(kept), len(schema.outputs))):
-            if schema.outputs[i].option == optional and kept[i] not in needed:
-                kept[i] = ""
-        kept = _trimmed(kept)
-        return [o or self.graph.fresh(f"{name}_unused") for o in kept]
 
 
 def _once(names: list[str], what: str, path: Path) -> None:
@@ -206,39 +193,18 @@ def _once(names: list[str], what: str, path: Path) -> None:
         seen.add(name)
 
 
+def _contradict(node: onnx.NodeProto, name: str, fault: str) -> None:
+    """Raises E103 where there is a fault."""
+    if fault:
+        raise AmalgamateError("E103", f"'{node.op_type}' {fault}", f"node {name}")
+
+
 def _trimmed(names: Sequence[str]) -> list[str]:
     """`names` without empty ones at the end."""
     kept = list(names)
     while kept and not kept[-1]:
         kept.pop()
     return kept
-
-
-def _contradiction(node: onnx.NodeProto, schema: onnx.defs.OpSchema) -> str:
-    """How `node` contradicts its schema in number of operands or in attributes; empty if it does not."""
-    if schema.deprecated:
-        return "is deprecated in the model's operator set"
-    if not schema.min_input <= len(node.input) <= schema.max_input:
-        return f"has {len(node.input)} inputs, ONNX allows {schema.min_input} to {schema.max_input}"
-    if not schema.min_output <= len(node.output) <= schema.max_output:
-        return f"has {len(node.output)} outputs, ONNX allows {schema.min_output} to {schema.max_output}"
-    single = onnx_proto.library().defs.OpSchema.FormalParameterOption.Single
-    for i, formal in enumerate(schema.inputs[: len(node.input)]):
-        if formal.option == single and not node.input[i]:
-            return f"lacks its input '{formal.name}'"
-    given = {a.name: a for a in node.attribute}
-    if len(given) != len(node.attribute):
-        return "has an attribute twice"
-    for key, attribute in given.items():
-        if key not in schema.attributes:
-            return f"has an attribute '{key}', which ONNX does not know"
-        expected: Any = schema.attributes[key].type
-        if int(expected) != attribute.type:
-            return f"has an attribute '{key}' of the wrong type"
-    if "auto_pad" in given and given["auto_pad"].s not in _AUTO_PADS:
-        return f"has an auto_pad of {given['auto_pad'].s!r}"
-    missing = [key for key, a in schema.attributes.items() if a.required and key not in given]
-    return f"lacks its attribute '{missing[0]}'" if missing else ""
 
 
 def _unsupported(faults: list[tuple[str, str, str]], path: Path) -> AmalgamateError:

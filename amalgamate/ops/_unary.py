@@ -84,5 +84,5 @@ def only_float(src: Source) -> None:
     """Refuses integers that are not known at build time: the runtime computes with float32."""
     for name in filter(None, src.inputs):
         tensor = src.graph.tensors[name]
-        if tensor.dtype != "float32" and not all(src.graph.tensors[i].constant for i in src.inputs if i):
+        if tensor.dtype != "float32" and not tensor.constant:
             src.refuse(f"input '{name}' is {tensor.dtype}. Supported: float32, or values known at build time")
