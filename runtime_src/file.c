@@ -1,5 +1,5 @@
-/* file.c - opens a .amg file: maps it read-only where the system can, reads it otherwise. A file that is cut while it is
- * mapped ends the program at the next touch (SIGBUS on POSIX); AMG_OPEN_COPY reads it instead of mapping it. */
+/* file.c - opens a .amg file: maps it read-only where the system can, reads it otherwise. A file that is cut while it
+ * is mapped ends the program at the next touch (SIGBUS on POSIX); with AMG_OPEN_COPY it is read instead. */
 #ifndef AMG_NO_FILE
 #define _POSIX_C_SOURCE 200809L
 #endif
@@ -9,6 +9,7 @@
 #if defined(_WIN32)
 #include <windows.h>
 #elif defined(__unix__) || (defined(__APPLE__) && defined(__MACH__))
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -19,13 +20,14 @@
 #endif
 
 #if defined(_WIN32)
-/* Maps the file; NULL on failure. */
-static void *file_map(const char *path, const amg_memory *memory, size_t *bytes)
+/* file_map: the bytes of a file, or NULL. *copied: they are in memory that was allocated rather than in a mapping. */
+static void *file_map(const char *path, const amg_memory *memory, size_t *bytes, int32_t *copied)
 {
     HANDLE mapping = NULL, file;
     LARGE_INTEGER size;
     void *map = NULL;
     (void)memory;
+    *copied = 0; /* amg_load copies; a mapped file cannot be cut on this system */
     file = CreateFileA(path, GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, NULL);
     if (file == INVALID_HANDLE_VALUE) {
         return NULL;
@@ -42,45 +44,63 @@ static void *file_map(const char *path, const amg_memory *memory, size_t *bytes)
     return map;
 }
 
-AMG_INTERNAL void amg_file_unmap(const amg_memory *m, void *map, size_t bytes)
+AMG_INTERNAL void amg_file_unmap(void *map, size_t bytes)
 {
-    (void)m;
     (void)bytes;
-    if (map) {
-        UnmapViewOfFile(map);
-    }
+    UnmapViewOfFile(map);
 }
 #elif defined(FILE_POSIX)
-static void *file_map(const char *path, const amg_memory *memory, size_t *bytes)
+/* Fills memory from a file; 0 where it ends early or cannot be read. */
+static int32_t file_read(int file, char *to, size_t bytes)
+{
+    while (bytes) {
+        const ssize_t got = read(file, to, bytes < (1u << 30) ? bytes : 1u << 30);
+        if (got > 0) {
+            to += got;
+            bytes -= (size_t)got;
+        } else if (got == 0 || errno != EINTR) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static void *file_map(const char *path, const amg_memory *memory, size_t *bytes, int32_t *copied)
 {
     struct stat info;
     void *map = NULL;
-    const int file = open(path, O_RDONLY);
-    (void)memory;
+    const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0) {
         return NULL;
     }
-    if (fstat(file, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0 && (uint64_t)info.st_size <= SIZE_MAX) {
-        map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+    if (fstat(file, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0 && (uint64_t)info.st_size <= SIZE_MAX / 2) {
         *bytes = (size_t)info.st_size;
+        if (*copied) {
+            map = amg_memory_get(memory, *bytes);
+            if (map && !file_read(file, (char *)map, *bytes)) {
+                amg_memory_put(memory, map);
+                map = NULL;
+            }
+        } else {
+            map = mmap(NULL, *bytes, PROT_READ, MAP_PRIVATE, file, 0);
+            map = map == MAP_FAILED ? NULL : map;
+        }
     }
     close(file);
-    return map == MAP_FAILED ? NULL : map;
+    return map;
 }
 
-AMG_INTERNAL void amg_file_unmap(const amg_memory *m, void *map, size_t bytes)
+AMG_INTERNAL void amg_file_unmap(void *map, size_t bytes)
 {
-    (void)m;
-    if (map) {
-        munmap(map, bytes);
-    }
+    munmap(map, bytes);
 }
 #else
-static void *file_map(const char *path, const amg_memory *memory, size_t *bytes)
+static void *file_map(const char *path, const amg_memory *memory, size_t *bytes, int32_t *copied)
 {
     FILE *file = fopen(path, "rb");
     void *data = NULL;
     long size;
+    *copied = 1;
     if (!file) {
         return NULL;
     }
@@ -96,10 +116,10 @@ static void *file_map(const char *path, const amg_memory *memory, size_t *bytes)
     return data;
 }
 
-AMG_INTERNAL void amg_file_unmap(const amg_memory *m, void *map, size_t bytes)
+AMG_INTERNAL void amg_file_unmap(void *map, size_t bytes)
 {
+    (void)map; /* nothing is ever mapped */
     (void)bytes;
-    amg_memory_put(m, map);
 }
 #endif
 
@@ -109,7 +129,7 @@ AMG_API int32_t amg_open_file(const char *path, const amg_options *opt, amg_mode
     amg_memory memory;
     void *map;
     size_t bytes = 0;
-    int32_t status;
+    int32_t status, copied;
     if (!path || !out) {
         return AMG_E_ARGUMENT;
     }
@@ -121,18 +141,26 @@ AMG_API int32_t amg_open_file(const char *path, const amg_options *opt, amg_mode
     memory.alloc = o.alloc;
     memory.release = o.release;
     memory.user = o.user;
-    map = file_map(path, &memory, &bytes);
+    copied = (o.flags & AMG_OPEN_COPY) != 0;
+    map = file_map(path, &memory, &bytes, &copied);
     if (!map) {
         return amg_say(o.errbuf, o.errbuf_size, AMG_E_FILE, "cannot open or read, or empty", path);
     }
     o.data = map;
     o.size = bytes;
+    if (copied) {
+        o.flags &= ~(uint32_t)AMG_OPEN_COPY;
+    }
     status = amg_load(&o, out);
-    if (status == AMG_OK && !(o.flags & AMG_OPEN_COPY)) {
+    if (status == AMG_OK && copied) {
+        (*out)->copy = map;
+    } else if (status == AMG_OK && !(o.flags & AMG_OPEN_COPY)) {
         (*out)->map = map;
         (*out)->map_bytes = bytes;
+    } else if (copied) {
+        amg_memory_put(&memory, map);
     } else {
-        amg_file_unmap(&memory, map, bytes);
+        amg_file_unmap(map, bytes);
     }
     return status;
 }

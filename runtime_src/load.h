@@ -49,8 +49,8 @@ struct amg_model {
     const char **labels;
     amg_picture *pictures;
     char *strings;
-    void *copy;       /* the weights, where they were copied */
-    void *map;        /* the file, where it was mapped or read */
+    void *copy;       /* the weights, where they were copied, or the file, where it was read */
+    void *map;        /* the file, where it was mapped */
     size_t map_bytes;
 };
 
@@ -69,7 +69,7 @@ AMG_INTERNAL void amg_tensor_of(const char *name, const amg_value *v, amg_tensor
 /* Opens the bytes of complete options; load.c. */
 AMG_INTERNAL int32_t amg_load(const amg_options *opt, amg_model **out);
 
-/* Frees what amg_open_file made of the path; file.c. */
-AMG_INTERNAL void amg_file_unmap(const amg_memory *m, void *map, size_t bytes);
+/* Gives the mapping of a file back; file.c. Absent with AMG_NO_FILE. */
+AMG_INTERNAL void amg_file_unmap(void *map, size_t bytes);
 
 #endif

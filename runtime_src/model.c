@@ -109,7 +109,9 @@ AMG_API void amg_close(amg_model *m)
     if (m) {
         const amg_memory memory = m->memory;
 #ifndef AMG_NO_FILE
-        amg_file_unmap(&memory, m->map, m->map_bytes);
+        if (m->map) {
+            amg_file_unmap(m->map, m->map_bytes);
+        }
 #endif
         amg_memory_put(&memory, m->copy);
         amg_memory_put(&memory, m);
