@@ -24,8 +24,8 @@ class Pow(Binary):
     @classmethod
     def from_onnx(cls, src: Source) -> None:
         exponent = src.const(1)
-        if src.graph.tensors[src.inputs[0]].dtype != "float32" and src.const(0) is None:
-            src.refuse("the base is an integer that is not known at build time")
+        if src.graph.tensors[src.inputs[0]].dtype != "float32" and (src.const(0) is None or exponent is None):
+            src.refuse("a power of integers is one, and is not known at build time")
         if exponent is None or src.const(0) is not None:
             if src.graph.tensors[src.inputs[1]].dtype != "float32" and exponent is None:
                 src.refuse("the exponent is an integer that is not known at build time")
