@@ -1,6 +1,7 @@
 """Slice: start:end:step on some axes, as in NumPy (ONNX Slice; opset 1 attributes, from opset 10 constant inputs).
 
-Negative starts and ends count from the end; both are clamped, so that 2**31 - 1 is 'to the end'. Steps may be negative.
+Negative starts and ends count from the end; both are clamped as ONNX says, so that 2**31 - 1 is 'to the end' and a start
+before the beginning is the beginning, also for a negative step (where NumPy takes nothing).
 """
 
 from __future__ import annotations
