@@ -270,7 +270,7 @@ def test_reshape(tmp_path: Path, params: str, shape: tuple[int, ...]) -> None:
 def test_scale_by_a_second_bottom(tmp_path: Path) -> None:
     declared = 'input: "x" input_shape { dim: [2, 3, 4, 5] } input: "s" input_shape { dim: [2, 3, 4, 5] }'
     x, s = numbers(2, 3, 4, 5), numbers(2, 3, 4, 5)
-    same(run(read(write(tmp_path, declared + one("Scale", "", "x s"))), x, s), x * s)
+    same(run(read(write(tmp_path, declared + one("Scale", "scale_param { axis: 0 }", "x s"))), x, s), x * s)
 
 
 def test_batch_norm_and_scale_as_residual_networks_have_them(tmp_path: Path) -> None:

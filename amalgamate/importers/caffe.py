@@ -127,14 +127,14 @@ class _Import:
             self._step(step)
         if self.faults:
             raise _unsupported(self.faults, self.path)
-        self.graph.tensors = {k: t for k, t in self.graph.tensors.items() if k not in known or k in self.made}
+        self.graph.prune()
         return self.graph
 
     def _inputs(self, needed: set[str]) -> None:
         """Inputs that the prototxt declares, and those of data layers that something reads (not the labels)."""
         for name, declared in self.net.inputs.items():
             if name in self.bind:
-                data = np.ascontiguousarray(self.bind[name], np.float32)
+                data = np.array(self.bind[name], np.float32, order="C")
                 self.graph.tensors[name] = Tensor(name, data.shape, "float32", data)
                 self.made.add(name)
                 continue
@@ -177,7 +177,7 @@ class _Import:
             return []
         blobs = self.weights.blobs(layer, expected)
         return [
-            self.graph.constant(np.ascontiguousarray(blob), f"{layer.name}.{name}")
+            self.graph.constant(np.array(blob, order="C"), f"{layer.name}.{name}")
             for blob, (name, _) in zip(blobs, expected, strict=True)
         ]
 

@@ -123,7 +123,7 @@ def _core(shape: Shape) -> Shape:
 
 
 @dataclass
-class _Caffemodel:
+class Caffemodel:
     layers: dict[str, list[Array]]
     where: str
     format: str = "caffemodel"
@@ -145,7 +145,7 @@ class _Caffemodel:
 
 
 @dataclass
-class _Net:
+class DeepCompression:
     layers: dict[str, deep_compression.Compressed]
     where: str
     format: str = "Deep Compression"
@@ -166,7 +166,7 @@ class _Net:
 
 
 @dataclass
-class _Missing:
+class Missing:
     """No file: good as long as no layer has blobs."""
 
     looked_for: list[Path]
@@ -195,7 +195,7 @@ def read(net: Net, prototxt: Path, given: Path | None) -> Weights:
     beside = [prototxt.with_suffix(suffix) for suffix in (".caffemodel", ".net")]
     path = given or next((p for p in beside if p.is_file()), None)
     if path is None:
-        return _Missing(beside)
+        return Missing(beside)
     data = _bytes(path)
     layers = _trainable(net)
     if deep_compression.announced(data, layers) == len(data) and layers:
@@ -205,7 +205,7 @@ def read(net: Net, prototxt: Path, given: Path | None) -> Weights:
         raise AmalgamateError("E101", "weights in HDF5 are not supported", str(path), fix)
     if path.suffix == ".net" and not caffemodel.plausible(data):
         return _compressed(data, layers, path)
-    return _Caffemodel(caffemodel.parse(data, path.name), path.name)
+    return Caffemodel(caffemodel.parse(data, path.name), path.name)
 
 
 def _bytes(path: Path) -> bytes:
@@ -216,6 +216,6 @@ def _bytes(path: Path) -> bytes:
         raise AmalgamateError("E100", fault, str(path), "Check the path given with --weights-from") from error
 
 
-def _compressed(data: bytes, layers: list[deep_compression.Trainable], path: Path) -> _Net:
+def _compressed(data: bytes, layers: list[deep_compression.Trainable], path: Path) -> DeepCompression:
     found = deep_compression.parse(data, layers, path.name)
-    return _Net({layer.name: c for layer, c in zip(layers, found, strict=True)}, path.name)
+    return DeepCompression({layer.name: c for layer, c in zip(layers, found, strict=True)}, path.name)
