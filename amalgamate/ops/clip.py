@@ -1,4 +1,4 @@
-"""Clip: y = min(max(x, low), high); ReLU6 is Clip(0, 6) (ONNX Clip, bounds as attributes or inputs)."""
+"""Clip: y = min(max(x, low), high); ReLU6 is Clip(0, 6) (ONNX Clip, bounds as attributes or inputs; Caffe Clip, ReLU6)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Clip(Unary):
     low: float = -math.inf
     high: float = math.inf
 
-    sources = {"onnx": "Clip"}
+    sources = {"onnx": "Clip", "caffe": ("Clip", "ReLU6")}
 
     def function(self, x: Array) -> Array:
         return np.minimum(np.maximum(x, self.low), self.high)
@@ -44,6 +44,13 @@ class Clip(Unary):
                     bound_by_inputs(src)
                     return
         src.emit(cls(**{k: float(v) for k, v in bounds.items() if v is not None}), src.inputs[:1], src.outputs)
+
+    @classmethod
+    def from_caffe(cls, src: Source) -> None:
+        low, high = (
+            (0.0, 6.0) if src.type == "ReLU6" else (float(src.attr("min", -math.inf)), float(src.attr("max", math.inf)))
+        )
+        src.emit(cls(low, high), src.inputs, src.outputs)
 
 
 def bound_by_inputs(src: Source) -> None:

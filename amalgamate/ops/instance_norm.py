@@ -1,6 +1,6 @@
 """Instance normalisation: each channel of each image to mean 0 and variance 1, then scaled and shifted.
 
-y = scale (x - mean) / sqrt(variance + epsilon) + bias. ONNX InstanceNormalization. Ulyanov et al., 2016.
+y = scale (x - mean) / sqrt(variance + epsilon) + bias. ONNX InstanceNormalization, Caffe MVN. Ulyanov et al., 2016.
 """
 
 from __future__ import annotations
@@ -11,7 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from amalgamate.graph import Array, Shape
-from amalgamate.ops import Case, Op, Spatial
+from amalgamate.ops import Case, Op, Source, Spatial
+from amalgamate.ops.affine import Affine
+from amalgamate.ops.div import Div
+from amalgamate.ops.mul import Mul
+from amalgamate.ops.reduce import Reduce
+from amalgamate.ops.sqrt import Sqrt
+from amalgamate.ops.sub import Sub
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,7 @@ class InstanceNorm(Spatial):
     epsilon: float = 1e-5
     activation: Op | None = None
 
-    sources = {"onnx": "InstanceNormalization"}
+    sources = {"onnx": "InstanceNormalization", "caffe": "MVN"}
     in_place = True
     pitched_in = True
     pitched_out = True
@@ -48,3 +54,17 @@ class InstanceNorm(Spatial):
             x = (rng.standard_normal(shape) + 3).astype(np.float32)
             scale, bias = (rng.standard_normal(shape[1]).astype(np.float32) for _ in range(2))
             yield Case(self, [x, scale, bias], (1, 2), name=f"{shape}")
+
+    @classmethod
+    def from_caffe(cls, src: Source) -> None:
+        """Caffe divides by the deviation + eps, and may leave the variance, so its parts are emitted one by one."""
+        axes = tuple(range(1 if src.attr("across_channels", False) else 2, len(src.shape(0))))
+        if not axes:
+            src.refuse("the input has no spatial axes")
+        scaled = src.attr("normalize_variance", True)
+        mean = src.emit(Reduce("mean", axes), src.inputs)
+        (centred,) = src.emit(Sub(), [src.inputs[0], *mean], () if scaled else src.outputs)
+        if scaled:
+            variance = src.emit(Reduce("mean", axes), src.emit(Mul(), [centred, centred]))
+            deviation = src.emit(Affine(1.0, float(src.attr("eps", 1e-9))), src.emit(Sqrt(), variance))
+            src.emit(Div(), [centred, *deviation], src.outputs)

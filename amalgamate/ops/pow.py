@@ -23,12 +23,12 @@ class Pow(Binary):
 
     @classmethod
     def from_onnx(cls, src: Source) -> None:
-        exponent = src.const(1)
-        if src.graph.tensors[src.inputs[0]].dtype != "float32" and (src.const(0) is None or exponent is None):
-            src.refuse("a power of integers is one, and is not known at build time")
-        if exponent is None or src.const(0) is not None:
-            if src.graph.tensors[src.inputs[1]].dtype != "float32" and exponent is None:
-                src.refuse("the exponent is an integer that is not known at build time")
+        exponent, types = src.const(1), [src.graph.tensors[name].dtype for name in src.inputs]
+        if src.const(0) is not None and exponent is not None:
+            src.emit(cls(), src.inputs, src.outputs)
+        elif types[0] != "float32" or (types[1] != "float32" and exponent is None):
+            src.refuse(f"it raises {types[0]} to {types[1]}. Supported: float32, or values known at build time")
+        elif exponent is None:
             src.emit(cls(), src.inputs, src.outputs)
         elif exponent.size == 1 and exponent.ndim <= len(src.shape(0)):
             power(src, src.inputs[0], float(exponent.item()))
