@@ -26,11 +26,16 @@ static inline void amg_pack_panels(const amg_matrix_view *v, float *panels)
 {
     for (int64_t n = 0; n < v->n; n += AMG_LANES) {
         int64_t lanes = AMG_MIN(v->n - n, AMG_LANES);
-        for (int64_t k = 0; k < v->rows * v->columns * v->inner; k++) {
-            int64_t tap = k / v->inner, at = tap / v->columns * v->row_step + tap % v->columns * v->column_step;
-            const float *from = v->data + n * v->n_step + at + k % v->inner * v->inner_step;
-            for (int64_t lane = 0; lane < AMG_LANES; lane++) {
-                *panels++ = lane < lanes ? from[lane * v->n_step] : 0.0f;
+        for (int64_t tap = 0; tap < v->rows * v->columns; tap++) {
+            const float *from = v->data + n * v->n_step + tap / v->columns * v->row_step + tap % v->columns * v->column_step;
+            for (int64_t i = 0; i < v->inner; i++, from += v->inner_step, panels += AMG_LANES) {
+                if (lanes == AMG_LANES && v->n_step == 1) {
+                    memcpy(panels, from, AMG_LANES * sizeof *panels);
+                    continue;
+                }
+                for (int64_t lane = 0; lane < AMG_LANES; lane++) {
+                    panels[lane] = lane < lanes ? from[lane * v->n_step] : 0.0f;
+                }
             }
         }
     }

@@ -5,12 +5,11 @@
  * A matrix product whose rows are reached through pointers: nothing is copied but zeros for the padding. */
 #include "kernels/activate.h"
 #include "kernels/depthwise.h"
+#include "kernels/fused.h"
 #include "kernels/gemm.h"
 #include "kernels/panels.h"
 #include "kernels/window.h"
 #include "op.h"
-
-#include <math.h>
 
 #define CONV_TILES 16 /* most tiles of a block: they share the weights in cache */
 
@@ -173,13 +172,7 @@ typedef struct conv_work {
 
 static void conv_activate(const conv_work *j, float *row, int64_t count, int64_t width)
 {
-    const amg_activation *act = &j->p.win.act;
-    if (act->kind == AMG_ACT_NONE || act->kind == AMG_ACT_CLIP) {
-        return;
-    }
-    for (int64_t i = 0; i < count; i++, row += j->p.y.pitch) {
-        amg_activate[j->t->isa]->run(act->kind, act->a, act->b, row, row, width);
-    }
+    amg_activate_rows(&j->p.win.act, j->t->isa, row, count, width, j->p.y.pitch);
 }
 
 /* The upper left corner of the patch of output pixel m, and its image. */
@@ -346,7 +339,6 @@ static void conv_run(const amg_step *s, const amg_context *t)
     (void)conv_read(s, &j.p, out);
     (void)amg_nhwc_of(s->out[0], &j.p.y);
     const amg_gemm_kernels *gemm = amg_gemm[t->isa];
-    const amg_activation *act = &j.p.win.act;
     int64_t pixels = j.p.y.n * j.p.y.h * j.p.y.w;
     j.t = t;
     j.x = amg_in_f32(s, 0);
@@ -355,17 +347,15 @@ static void conv_run(const amg_step *s, const amg_context *t)
     j.add = amg_in_f32(s, 3);
     j.add_pitch = j.add ? s->in[3]->pitch : 0;
     j.out = amg_out_f32(s, 0);
-    j.lo = act->kind == AMG_ACT_CLIP ? act->a : -INFINITY;
-    j.hi = act->kind == AMG_ACT_CLIP ? act->b : INFINITY;
+    amg_activation_clamp(&j.p.win.act, &j.lo, &j.hi);
     if (j.p.depthwise) {
         amg_parallel(t, j.p.y.n * j.p.y.h, 1, conv_depthwise_job, &j);
         return;
     }
     j.block = (j.p.plain ? CONV_TILES : j.p.tiles) * amg_gemm_height(gemm, j.p.outputs, pixels);
-    int64_t blocks = (pixels + j.block - 1) / j.block, wanted = j.p.win.group == 1 && t->threads > 1 ? 4 * t->threads : 1;
-    j.slice = amg_round_up((j.p.outputs + wanted - 1) / wanted, 6 * AMG_LANES);
-    j.slices = blocks < wanted ? (j.p.outputs + j.slice - 1) / j.slice : 1;
-    j.slice = j.slices > 1 ? j.slice : j.p.outputs;
+    int64_t blocks = (pixels + j.block - 1) / j.block;
+    j.slice = j.p.win.group == 1 ? amg_gemm_slice(t, j.p.outputs, blocks) : j.p.outputs;
+    j.slices = (j.p.outputs + j.slice - 1) / j.slice;
     amg_parallel(t, blocks * j.slices, 1, j.p.plain ? conv_plain_job : conv_job, &j);
 }
 
