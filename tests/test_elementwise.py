@@ -265,3 +265,96 @@ def test_reduce_reads_a_slice(axes: tuple[int, ...]) -> None:
     for isa in harness.isas():
         _, y = harness.run_c(graph, [x], isa, run_passes=False)
         np.testing.assert_allclose(y, np.maximum(x, 0).sum(axes, keepdims=True), rtol=1e-5)
+
+
+# -- what a hostile file may hold --------------------------------------------------------------------------------------
+
+WRONG: list[tuple[str, list[int], list[tuple[int, ...]]]] = [
+    ("relu", [1], [(3,)]),
+    ("clip", [0], [(3,)]),
+    ("gelu", [2], [(3,)]),
+    ("relu", [], [(3,), (3,)]),
+    ("add", [0, 0], [(3,), (3,)]),
+    ("add", [99, 0, 0], [(3,), (3,)]),
+    ("add", [-1, 0, 0], [(3,), (3,)]),
+    ("add", [0, 0, 0], [(3,)]),
+    ("add", [0, 0, 0], [(3,), (2,)]),
+    ("prelu", [0, 0, 0], [(3,), (2, 3)]),
+    ("batch_norm", [0, 0, 0], [(2, 3), (3,), (2,)]),
+    ("batch_norm", [0, 0, 0], [(3,), (3,), (3,)]),
+    ("batch_norm", [0, 0, 0], [(2, 3), (3,)]),
+    ("instance_norm", [0, 0, 0], [(2, 2, 3), (3,), (3,)]),
+    ("instance_norm", [0, 0, 0, 0], [(2, 2, 3), (1, 3), (3,)]),
+    ("layer_norm", [2, 0], [(2, 3), (3,)]),
+    ("layer_norm", [-1, 0], [(2, 3), (3,)]),
+    ("layer_norm", [0, 0], [(2, 3), (3,)]),
+    ("lrn", [0, 0, 0, 0, 0], [(2, 2, 2, 3)]),
+    ("lrn", [-5, 0, 0, 0, 0], [(2, 2, 2, 3)]),
+    ("lrn", [4, 0, 0, 0, 1], [(2, 2, 2, 3)]),
+    ("lrn", [3, 0, 0, 0, 2], [(2, 2, 2, 3)]),
+    ("lrn", [3, 0, 0, 0, 1], [(2, 3)]),
+    ("softmax", [2], [(2, 3)]),
+    ("softmax", [-1], [(2, 3)]),
+    ("softmax", [0], [()]),
+    ("log_softmax", [0, 0], [(2, 3)]),
+    ("reduce", [5, 0], [(2, 3)]),
+    ("reduce", [0, 1, 2], [(2, 3)]),
+    ("reduce", [0, 1, -1], [(2, 3)]),
+    ("reduce", [0, 2, 0], [(2, 3)]),
+    ("reduce", [0, -1], [(2, 3)]),
+    ("arg_max", [2, 0, 0], [(2, 3)]),
+    ("top_k", [1, 0, 0], [(2, 3)]),
+    ("top_k", [1, 4, 0], [(2, 3)]),
+    ("top_k", [-1, 1, 0], [(2, 3)]),
+]
+
+
+def forged(name: str, words: list[int], inputs: list[tuple[int, ...]]) -> bytes:
+    """The bytes of a model of one step with these attribute words and input shapes, which may contradict each other."""
+
+    class Forged(Op):
+        name = ""
+
+        def words(self) -> list[int]:
+            return words
+
+        def shapes(self, *given: tuple[int, ...] | None) -> tuple[tuple[int, ...], ...]:
+            return ((1,),) * len(self.dtypes())
+
+        def dtypes(self, *given: str) -> tuple[str, ...]:
+            return ("float32", "int64") if name == "top_k" else ("int64",) if name == "arg_max" else ("float32",)
+
+    op = Forged()
+    object.__setattr__(op, "name", name)
+    graph = Graph(
+        "forged", {f"x{i}": Tensor(f"x{i}", s) for i, s in enumerate(inputs)}, [], [f"x{i}" for i in range(len(inputs))]
+    )
+    graph.outputs = list(graph.add(op, graph.inputs).outputs)
+    return harness.amg(graph, run_passes=False)
+
+
+@pytest.mark.parametrize("name, words, inputs", WRONG, ids=str)
+def test_contradictions_are_refused_at_open(name: str, words: list[int], inputs: list[tuple[int, ...]]) -> None:
+    with pytest.raises(harness.CError) as caught, harness.Model(forged(name, words, inputs)) as model, model.session():
+        pass
+    assert caught.value.status in (-3, -7)
+    assert f"({name})" in caught.value.message
+
+
+word = st.one_of(st.integers(-2, 9), st.integers(-(2**31), 2**31 - 1))
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.sampled_from([*ELEMENTWISE, *NORMS, *ALONG]),
+    st.lists(word, max_size=6),
+    st.lists(st.lists(st.integers(1, 4), max_size=5).map(tuple), min_size=1, max_size=3),
+)
+def test_any_words_are_refused_or_run(name: str, words: list[int], inputs: list[tuple[int, ...]]) -> None:
+    try:
+        with harness.Model(forged(name, words, inputs)) as model:
+            for isa in harness.isas():
+                with model.session(isa) as session:
+                    session.run([np.ones(s, np.float32) for s in inputs])
+    except harness.CError as refused:
+        assert refused.status in (-3, -7) and refused.message
