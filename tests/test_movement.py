@@ -365,6 +365,21 @@ def test_caffe_slice_and_concat_default_to_channels() -> None:
     assert [src.graph.tensors[f"y{i}"].shape[1] for i in range(2)] == [3, 3]
 
 
+def test_caffe_crop() -> None:
+    src = source("Crop", (1, 2, 6, 7), {"axis": 2, "offset": [1, 3]}, "caffe")
+    src.graph.tensors["like"] = Tensor("like", (1, 5, 4, 2))
+    src.inputs.append("like")
+    Slice.from_caffe(src)
+    src.graph.outputs = ["y0"]
+    x = values(1, 2, 6, 7)
+    np.testing.assert_array_equal(run(src.graph, {"x": x})["y0"], x[:, :, 1:5, 3:5])
+
+
+def test_resize_rounds_sizes_as_onnx_infers_them() -> None:
+    assert Resize(scale_h=0.7, scale_w=0.7).shape((1, 1, 10, 20)) == (1, 1, 7, 14)
+    agree(Case(Resize(scale_h=0.7, scale_w=0.7), [values(1, 1, 10, 20)]))
+
+
 def test_a_split_into_many_parts_becomes_slices() -> None:
     src = source("Split", (2, 40), {"axis": 1}, outputs=20)
     Split.from_onnx(src)

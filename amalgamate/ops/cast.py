@@ -48,10 +48,11 @@ class Cast(Op):
     @classmethod
     def from_onnx(cls, src: Source) -> None:
         """int32 becomes int64 where it is not folded: the values are the same."""
-        if src.type == "CastLike":
-            to = src.graph.tensors[src.inputs[1]].dtype
-        else:
-            to = ONNX_TYPES.get(int(src.attr("to", 0)), "")
+        to = (
+            src.graph.tensors[src.inputs[1]].dtype
+            if src.type == "CastLike"
+            else ONNX_TYPES.get(int(src.attr("to", 0)), "")
+        )
         if not to:
             src.refuse(f"to = {src.attr('to')} of ONNX's element types")
         if src.const(0) is None:

@@ -50,7 +50,7 @@ class Resize(Spatial):
         boxes = [(self.top, self.bottom), (self.left, self.right)]
         given = [(self.scale_h, self.size_h), (self.scale_w, self.size_w)]
         for n, (scale, size), box in zip(spatial, given[-len(spatial) :], boxes[-len(spatial) :], strict=True):
-            out = size or floor(np.float32(scale) * np.float64(n))
+            out = size or floor(np.float32(scale) * np.float32(n))  # in single precision, as ONNX infers shapes
             if out < 1 or (scale and (scale * n < 0.5 or abs(scale * n - out) > 1)):
                 self.misfit(f"{n} elements by a scale of {scale} to {size}")
             found.append((n, float(np.float32(scale)) or out / n, out, *box))
@@ -125,7 +125,7 @@ class Resize(Spatial):
     def filter(self, d: Array) -> Array:
         """The weight of a tap at distance d (Keys 1981 for cubic)."""
         if self.mode == "linear":
-            return np.maximum(1 - d, 0)
+            return np.asarray(np.maximum(1 - d, 0))
         a = float(np.float32(self.cubic_a))
         near = (a + 2) * d**3 - (a + 3) * d**2 + 1
         far = a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a

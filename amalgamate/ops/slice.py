@@ -1,4 +1,4 @@
-"""Slice: start:end:step on some axes, as in NumPy (ONNX Slice; opset 1 attributes, from opset 10 constant inputs).
+"""Slice: start:end:step on some axes, as in NumPy (ONNX Slice, by attributes before opset 10; Caffe Crop).
 
 Negative starts and ends count from the end; both are clamped as ONNX says, so that 2**31 - 1 is 'to the end' and a start
 before the beginning is the beginning, also for a negative step (where NumPy takes nothing).
@@ -13,7 +13,7 @@ import numpy as np
 
 from amalgamate.graph import Array, Shape
 from amalgamate.ops import Case, Op, Source
-from amalgamate.ops._axes import INT32_MAX, check_axis, onnx_axes, word
+from amalgamate.ops._axes import INT32_MAX, check_axis, onnx_axes, onnx_axis, word
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Slice(Op):
     ends: tuple[int, ...] = ()
     steps: tuple[int, ...] = ()
 
-    sources = {"onnx": "Slice"}
+    sources = {"onnx": "Slice", "caffe": "Crop"}
     pitched_in = True
     pitched_out = True
 
@@ -80,3 +80,18 @@ class Slice(Op):
         if not len(axes) == len(starts) == len(steps) or 0 in steps:
             src.refuse("axes and steps do not go with starts, or a step is 0")
         src.emit(cls(axes, starts, ends, steps), src.inputs[:1], src.outputs)
+
+    @classmethod
+    def from_caffe(cls, src: Source) -> None:
+        """Crop cuts the first bottom to the second's size from `axis` (2) on, at `offset`: none, one for all axes, or each."""
+        x, like = src.shape(0), src.shape(1)
+        axes = tuple(range(onnx_axis(src, int(src.attr("axis", 2)), len(x)), len(x)))
+        given = src.attr("offset", ())
+        offsets = [int(o) for o in given] if isinstance(given, (list, tuple)) else [int(given)]
+        offsets = (offsets or [0]) * (len(axes) if len(offsets) < 2 else 1)
+        if len(offsets) != len(axes) or len(like) != len(x):
+            src.refuse(f"{len(offsets)} offsets for {len(axes)} axes, or bottoms of different rank")
+        ends = tuple(offset + like[axis] for offset, axis in zip(offsets, axes, strict=True))
+        if min(offsets) < 0 or any(end > x[axis] for end, axis in zip(ends, axes, strict=True)):
+            src.refuse(f"it reaches beyond {list(x)}")
+        src.emit(cls(axes, tuple(offsets), ends, (1,) * len(axes)), src.inputs[:1], src.outputs)

@@ -28,7 +28,7 @@ typedef struct resize_plan {
 static int resize_axis_set(resize_axis *a, const resize_plan *p, double scale, int64_t size, int32_t antialias)
 {
     const double whole = scale * (double)a->n, most = 2147483647.0;
-    const double out = size > 0 ? (double)size : floor(whole);
+    const double out = size > 0 ? (double)size : floor((double)((float)scale * (float)a->n)); /* as ONNX infers shapes */
     if (size < 0 || !(scale >= 0) || !(out >= 1) || !(out <= most)) {
         return 0;
     }
