@@ -83,7 +83,9 @@ def chain(src: Source, op: Op, inputs: Sequence[str], outputs: Sequence[str]) ->
 def per_axis(src: Source, name: str, axis: int) -> str:
     """Tensor `name`, whose axes lie along those of input 0 from `axis` on as Caffe has them, ready to be broadcast."""
     rank, own = len(src.shape(0)), len(src.graph.tensors[name].shape)
-    trailing = rank - (axis % rank) - own
+    if not own:  # a scalar goes everywhere, whatever `axis` says
+        return name
+    trailing = rank - (axis % rank if rank else 0) - own
     if not -rank <= axis < rank or trailing < 0:
         src.refuse(f"{own} axes from axis {axis} on of a tensor with {rank} axes")
-    return src.emit(Reshape((0,) * own + (1,) * trailing), [name])[0] if own and trailing else name
+    return src.emit(Reshape((0,) * own + (1,) * trailing), [name])[0] if trailing else name

@@ -108,6 +108,8 @@ def caffe_fields(src: Source) -> dict[str, Any]:
     """DeepLab's Interp: linear with corners aligned, to a size or by a whole zoom or shrink factor."""
     if int(src.attr("pad_beg", 0)) or int(src.attr("pad_end", 0)):
         src.refuse("pad_beg and pad_end")
+    if len(src.shape(0)) != 4:
+        src.refuse(f"an input of {len(src.shape(0))} axes. Supported: 4")
     zoom, shrink = int(src.attr("zoom_factor", 1)), int(src.attr("shrink_factor", 1))
     fields: dict[str, Any] = {"mode": "linear", "coordinates": "align_corners"}
     for n, letter, side in zip(src.shape(0)[2:], "hw", ("height", "width"), strict=True):

@@ -43,8 +43,10 @@ class MaxPool(Pooling):
     def from_caffe(cls, src: Source) -> None:
         """Both kinds of Caffe's Pooling; its average counts the padding."""
         kind = src.attr("pool", "MAX")
+        if len(src.outputs) > 1:
+            src.refuse("its second top, the mask")
         if kind in ("MAX", 0):
-            src.emit(cls(**caffe_fields(src)), src.inputs, src.outputs[:1])
+            src.emit(cls(**caffe_fields(src)), src.inputs, src.outputs)
         elif kind in ("AVE", 1):
             src.emit(AvgPool(**caffe_fields(src), count_include_pad=True), src.inputs, src.outputs)
         else:
