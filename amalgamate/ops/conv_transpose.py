@@ -55,8 +55,8 @@ class ConvTranspose(Window):
         xg: np.ndarray[Any, Any] = x.reshape(x.shape[0], self.group, -1, *x.shape[2:]).astype(np.float64)
         wg: np.ndarray[Any, Any] = w.reshape(self.group, -1, *w.shape[1:]).astype(np.float64)
         for taps in product(*(range(k) for k in self.kernel)):
-            weights = wg[(slice(None), slice(None), slice(None), *taps)]
-            added = np.einsum("ngi...,gio->ngo...", xg, weights)
+            tap = wg.reshape(*wg.shape[:3], -1)[..., np.ravel_multi_index(taps, self.kernel)]
+            added = np.einsum("ngi...,gio->ngo...", xg, tap)
             starts = [t * d for t, d in zip(taps, self.dilations, strict=True)]
             at = (slice(a, a + (n - 1) * s + 1, s) for a, n, s in zip(starts, x.shape[2:], self.strides, strict=True))
             y[(slice(None), slice(None), slice(None), *at)] += added
