@@ -76,6 +76,8 @@ class Split(Op):
     @classmethod
     def from_caffe(cls, src: Source) -> None:
         """slice_point gives the first index of every part but the first; without it the parts are equal."""
+        if not src.shape(0):
+            src.refuse("an input without axes")
         axis = onnx_axis(src, int(src.attr("axis", src.attr("slice_dim", 1))), len(src.shape(0)))
         n, points = src.shape(0)[axis], src.attr("slice_point", ())
         points = list(points) if isinstance(points, (list, tuple)) else [points]
