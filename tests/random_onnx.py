@@ -13,6 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 Draw = Callable[[Sequence[Any]], Any]
+EPSILON = 1e-2  # of normalisations: rows that are almost constant would otherwise enlarge rounding a hundredfold
 
 
 class Net:
@@ -109,7 +110,7 @@ class Net:
         if kind == "LRN":
             return self.op("LRN", x, size=self.draw([1, 3, 5]), alpha=1e-2, beta=0.75)
         if kind == "InstanceNormalization":
-            return self.op(kind, x, scale, shift)
+            return self.op(kind, x, scale, shift, epsilon=EPSILON)
         variance = self.constant(np.linspace(0.5, 2, c, dtype=np.float32))
         return self.op(kind, x, scale, shift, self.weight(c, scale=0.1), variance)
 
@@ -213,7 +214,8 @@ class Net:
         """[N, C, H, W] as H*W tokens of C features: a normalisation, a product, and attention."""
         n, c = self.shapes[x][:2]
         rows = self.op("Transpose", self.op("Reshape", x, self.constant(np.array([n, c, -1]))), perm=[0, 2, 1])
-        rows = self.op("LayerNormalization", rows, self.weight(c, scale=0.1, base=1), self.weight(c, scale=0.1))
+        scale, shift = self.weight(c, scale=0.1, base=1), self.weight(c, scale=0.1)
+        rows = self.op("LayerNormalization", rows, scale, shift, epsilon=EPSILON)
         rows = self.op("MatMul", rows, self.weight(c, c, scale=c**-0.5))
         if self.shapes[rows][1] > 64:
             return rows

@@ -63,7 +63,9 @@ def with_constant(tensor: TensorProto) -> onnx.ModelProto:
 
 def test_initialisers_among_the_inputs(tmp_path: Path) -> None:
     made = with_constant(numpy_helper.from_array(X))
-    made.graph.input.append(onnx.helper.make_tensor_value_info("c", TensorProto.FLOAT, [1, 4]))
+    made.graph.initializer.append(numpy_helper.from_array(X, "unused"))
+    for name in ("c", "unused"):
+        made.graph.input.append(onnx.helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]))
     graph = read(made, tmp_path)
     assert graph.inputs == ["x"]
     assert np.array_equal(run(graph, x=X)[0], X + X)

@@ -77,6 +77,8 @@ class _Import:
     def __init__(self, path: Path, model: onnx.ModelProto) -> None:
         self.path, self.folder, self.model = path, path.parent, model
         self.version = _opset(model)
+        self.constants = [t.name for t in model.graph.initializer]
+        self.constants += [s.values.name for s in model.graph.sparse_initializer]
         self.graph = Graph(model.graph.name or path.stem)
         self.unknown: set[str] = set()
         self.faults: list[tuple[str, str, str]] = []  # what, which node, why
@@ -89,8 +91,9 @@ class _Import:
         nodes, needed = self._needed()
         self._constants(needed)
         _once([i.name for i in source.input], "input", self.path)
-        values = [i for i in source.input if i.name not in graph.tensors and (not outputs or i.name in needed)]
-        self.faults += onnx_inputs.add(graph, values, shapes, bind, {i.name for i in source.input})
+        given = [i for i in source.input if i.name not in self.constants]  # old files list constants too
+        values = [i for i in given if not outputs or i.name in needed]
+        self.faults += onnx_inputs.add(graph, values, shapes, bind, {i.name for i in given})
         self.unknown |= {i.name for i in values if i.name not in graph.tensors}
         for index, node in enumerate(nodes):
             self._node(node, node.name or f"{node.op_type}_{index}", needed)
@@ -103,8 +106,7 @@ class _Import:
     def _needed(self) -> tuple[list[onnx.NodeProto], set[str]]:
         """The nodes that the outputs depend on, in order, and the names of all that they read."""
         made = [o for n in self.model.graph.node for o in n.output if o]
-        known = {*made, *(i.name for i in self.model.graph.input), *(i.name for i in self.model.graph.initializer)}
-        known |= {s.values.name for s in self.model.graph.sparse_initializer}
+        known = {*made, *self.constants, *(i.name for i in self.model.graph.input)}
         _once(made, "output of a node", self.path)
         for name in self.graph.outputs:
             if name not in known:
@@ -121,11 +123,7 @@ class _Import:
     def _constants(self, needed: set[str]) -> None:
         """Initialisers that something reads become constants."""
         source = self.model.graph
-        _once(
-            [*(t.name for t in source.initializer), *(t.values.name for t in source.sparse_initializer)],
-            "constant",
-            self.path,
-        )
+        _once(self.constants, "constant", self.path)
         for tensor in source.initializer:
             if tensor.name in needed:
                 self._initialise(tensor.name, tensor, onnx_proto.array)
