@@ -33,14 +33,24 @@ class Image:
     input: str = ""
 
 
-def apply(graph: Graph, image: Image | ImageSpec | None, labels: Path | str | Sequence[str] | None) -> None:
-    """Gives a graph its picture and labels. Raises E107 and E108 where they do not fit, E100 where there is no such file."""
+def apply(
+    graph: Graph,
+    image: Image | ImageSpec | None,
+    labels: Path | str | Sequence[str] | None,
+    softmax: bool | None = None,
+) -> None:
+    """Gives a graph its picture and labels. Raises E107 and E108 where they do not fit, E100 where there is no such file.
+
+    `softmax` appends one to the first output; None does so where labels are given and the network ends in bare scores.
+    """
     if image is not None:
         graph.image = _spec(graph, image)
     if labels is not None:
         graph.labels = _read(Path(labels)) if isinstance(labels, str | Path) else list(labels)
     if graph.labels:
         _check_labels(graph)
+    if softmax or (softmax is None and labels is not None and _bare(graph)):
+        _append_softmax(graph)
 
 
 def _spec(graph: Graph, image: Image | ImageSpec) -> ImageSpec:
@@ -102,8 +112,29 @@ def _check_sizes(resize: int | tuple[int, int] | None, crop: tuple[int, int]) ->
         )
 
 
+def _bare(graph: Graph) -> bool:
+    """Whether the first output holds scores that no softmax, sigmoid or the like has made comparable."""
+    makers, name = graph.producers(), graph.outputs[0]
+    while name in makers and makers[name].op.name in ("identity", "reshape", "transpose"):
+        name = makers[name].inputs[0]
+    ends = ("arg_max", "hard_sigmoid", "log_softmax", "sigmoid", "softmax")
+    return graph.tensors[name].dtype == "float32" and name in makers and makers[name].op.name not in ends
+
+
+def _append_softmax(graph: Graph) -> None:
+    """Makes the first output the softmax, over its classes, of what it was; the output is then called `prob`."""
+    from amalgamate.ops.softmax import Softmax
+
+    shape = graph.tensors[graph.outputs[0]].shape
+    classes = len(graph.labels) or max(shape, default=1)
+    axis = next((i for i, d in enumerate(shape) if i and d == classes), len(shape) - 1)
+    node = graph.add(Softmax(axis), graph.outputs[:1], [graph.fresh("prob")])
+    graph.outputs[0] = node.outputs[0]
+    graph.meta["softmax"] = "added"
+
+
 def _read(path: Path) -> list[str]:
-    """The lines of a file of labels; WordNet identifiers before all of them (n02123394 Persian cat) are dropped."""
+    """The lines of a file of labels; quotes around all of them and WordNet identifiers (n02123394 Persian cat) are dropped."""
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -114,6 +145,8 @@ def _read(path: Path) -> list[str]:
     lines = [line.strip() for line in text.splitlines()]
     while lines and not lines[-1]:
         lines.pop()
+    if all(re.fullmatch(r"'.*'|\".*\"", line) for line in lines):
+        lines = [line[1:-1] for line in lines]
     stripped = [re.sub(r"^n\d{8}\s+", "", line) for line in lines]
     return stripped if all(a != b for a, b in zip(stripped, lines, strict=True)) else lines
 

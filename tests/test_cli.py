@@ -186,7 +186,9 @@ def test_predict_squeezenet_from_deep_compression(amalgamate) -> None:
     assert result.code == 0, result.err
     lines = result.out.splitlines()
     assert len(lines) == 5
-    assert lines[0].endswith("0.75") and "Persian cat" in lines[0]
+    assert lines[0] == "Persian cat 0.75"
+    assert [line.rpartition(" ")[2] for line in lines[1:3]] == ["0.03", "0.02"]
+    assert "--no-softmax" in result.err
 
 
 # -- mistakes ---------------------------------------------------------------------------------------------------------
@@ -240,7 +242,7 @@ MISTAKES = {
     "a folder as picture": (f"predict digits.onnx {GRAY} folder", 1, "E1", "folder"),
     "a library that is none": ("predict fake.so four.png", 1, "E150", "fake.so"),
     "no such library": ("predict gone.so four.png", 1, "E1", "gone.so"),
-    "wrong shape": ("build digits.onnx --input-shape image=1,3,8,8", 1, "E10", "image"),
+    "wrong shape": ("build digits.onnx --input-shape image=1,3,8,8", 1, "E103", "conv1"),
     "no such input": ("build digits.onnx --input-shape data=1,1,8,8", 1, "E10", "data"),
     "no such output": ("build digits.onnx --output nothing", 1, "E107", "nothing"),
     "a bad prefix": ("build digits.onnx --prefix 1+2", 1, "E1", "prefix"),

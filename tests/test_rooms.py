@@ -30,7 +30,7 @@ ROOMS: dict[str, set[str]] = {
     "writers": BASE | {"plan", "pack", "amalgamator", "templates", "resources"},
     "timing": set(),
     "predictor": {"toolchains", "errors", "resources"},
-    "settings": {"graph", "errors"},
+    "settings": BASE,
 }
 # These may use every room but cli: the Python API, and the work behind single commands.
 FREE = {"__init__", "verify", "doctor"}

@@ -26,6 +26,7 @@ def bench_command(
     import amalgamate
     from amalgamate import timing, verify
 
+    options.labels = None
     graph = options.read()
     (feed,) = verify.random_feeds(graph, 1)
     with progress("building"):
@@ -48,7 +49,7 @@ def bench_command(
                 [n["name"], n["op"], f"{n['ms']:.3f}", f"{n['share']:.1%}", f"{n['macs']:,}", f"{n['gmacs']:.1f}"]
                 for n in layers
             ]
-            table(["layer", "operator", "ms", "share", "MACs", "GMAC/s"], rows, right="ms share MACs GMAC/s")
+            table(["layer", "operator", "ms", "share", "MACs", "GMAC/s"], rows, right=["ms", "share", "MACs", "GMAC/s"])
         for name, ms in times.items():
             click.echo(f"{name:12} {ms:10.3f} ms  {told['macs'] / ms / 1e6:8.1f} GMAC/s")
         if peers:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from amalgamate.cli.options import ModelOptions, model_options
-from amalgamate.cli.output import common, printing, progress, show
+from amalgamate.cli.output import common, note, printing, progress, show
+
+if TYPE_CHECKING:
+    from amalgamate import Built
 
 out_option = click.option(
     "-o",
@@ -23,6 +27,12 @@ prefix_option = click.option("--prefix", default="amg", show_default=True, help=
 def _size(path: Path) -> str:
     size = path.stat().st_size
     return f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 1024:.1f} KiB"
+
+
+def say_softmax(built: Built) -> None:
+    """Says so where the network that was built ends in a softmax that its file does not have."""
+    if built.plan.graph.meta.get("softmax") == "added":
+        note("the network ends in bare scores: a softmax makes them probabilities (--no-softmax leaves them)")
 
 
 def report(files: list[Path]) -> None:
@@ -64,6 +74,7 @@ def build_command(options: ModelOptions, out: Path, name: str | None, prefix: st
     with progress("building"):
         built = options.build(name=name, prefix=prefix, weights_as=weights)
         files = built.write(out)
+    say_softmax(built)
     report(files)
 
 

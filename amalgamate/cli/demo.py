@@ -46,8 +46,8 @@ def demo_command(out: Path) -> int:
     right = [best[0][0] == str(label) for best, label in zip(results, samples["labels"], strict=True)]
     note(f"predicting {len(right)} pictures, {microseconds:.0f} microseconds each\n")
     _draw(pictures, results, samples["labels"])
-    click.echo(f'{sum(right)} of {len(right)} right. Now in a C program of yours: #include "{out}/digits.h", and')
-    click.echo(f"  cc -O2 main.c {out}/digits.c -lm")
+    click.echo(f'{sum(right)} of {len(right)} right. Use it in a C program: #include "digits.h", and compile with')
+    click.echo(f"  cc -O2 -I{out} main.c {out}/digits.c -lm")
     return 0 if sum(right) >= len(right) - 1 else 1
 
 
@@ -71,8 +71,8 @@ def _draw(pictures: Any, results: list[list[tuple[str, float]]], labels: list[in
         row = chosen[start : start + columns]
         for lines in zip(*(draw(pictures[i]) for i in row), strict=True):
             click.echo("".join(lines), color=True)
-        click.echo("".join(_caption(results[i], labels[i]).center(WIDTH) for i in row))
-        click.echo("".join(_doubt(results[i]).center(WIDTH) for i in row) + "\n")
+        click.echo("".join(_caption(results[i], labels[i]).center(WIDTH) for i in row).rstrip())
+        click.echo("".join(_doubt(results[i]).center(WIDTH) for i in row).rstrip() + "\n")
 
 
 def _caption(best: list[tuple[str, float]], label: int) -> str:

@@ -85,7 +85,7 @@ def _layers(graph: Any, arena: int) -> None:
             [n["layer"], n["op"], "x".join(map(str, n["output"])), f"{n['macs']:,}", f"{n['weight_bytes']:,}"]
             for n in layers
         ]
-        table(["layer", "operator", "output", "MACs", "weight bytes"], rows, right="output MACs weight bytes")
+        table(["layer", "operator", "output", "MACs", "weight bytes"], rows, right=["output", "MACs", "weight bytes"])
         for kind in ("inputs", "outputs"):
             click.echo(f"{kind}: " + ", ".join(f"{t['name']} {t['dtype']}{t['shape']}" for t in total[kind]))
         click.echo(f"{len(layers)} layers, {total['macs'] / 1e6:,.1f} M multiply-accumulates")

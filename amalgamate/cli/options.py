@@ -91,6 +91,7 @@ class ModelOptions:
     labels: Path | list[str] | None
     outputs: list[str]
     bind: dict[str, Array]
+    softmax: bool | None = None
 
     def read(self) -> Graph:
         """The graph as the importer gives it."""
@@ -110,6 +111,7 @@ class ModelOptions:
             input_shapes=self.shapes,
             outputs=self.outputs,
             bind=self.bind,
+            softmax=self.softmax,
             **more,
         )
 
@@ -150,6 +152,11 @@ _OPTIONS = [
         "--crop", metavar="SIZE", callback=_parsed(_square, "227 or 224x224"), help="Then cut from the centre."
     ),
     click.option("--labels", type=click.Path(path_type=Path), help="Names of the classes, one per line."),
+    click.option(
+        "--softmax/--no-softmax",
+        default=None,
+        help="Turn the output's scores into probabilities; by default where there are labels and they are bare scores.",
+    ),
 ]
 
 
@@ -169,13 +176,14 @@ def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
         resize: int | tuple[int, int] | None,
         crop: tuple[int, int] | None,
         labels: Path | None,
+        softmax: bool | None,
         **rest: Any,
     ) -> Any:
         import numpy as np
 
         image = image_spec(order, mean, std, resize, crop)
         values = {name: np.array(v if len(v) != 1 else v[0]) for name, v in bind}
-        options = ModelOptions(model, weights_from, dict(shapes), image, labels, list(outputs), values)
+        options = ModelOptions(model, weights_from, dict(shapes), image, labels, list(outputs), values, softmax)
         return function(embedded(options) if str(model) == EMBEDDED and not model.exists() else options, **rest)
 
     wrapped: Callable[..., Any] = command

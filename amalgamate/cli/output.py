@@ -64,15 +64,15 @@ def note(message: str) -> None:
         click.echo(message, err=True)
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[Any]], right: str = "") -> None:
-    """Prints a table on stdout; the columns named in `right` (a string of words) are aligned to the right."""
+def table(headers: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[str] = ()) -> None:
+    """Prints a table on stdout; the columns named in `right` are aligned to the right."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
     page = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for header in headers:
-        page.add_column(header, justify="right" if header in right.split() else "left", overflow="fold")
+        page.add_column(header, justify="right" if header in right else "left", overflow="fold")
     for row in rows:
         page.add_row(*(_escape(str(cell)) for cell in row))
     # A pipe or a file has no width: rows stay whole there.

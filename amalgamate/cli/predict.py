@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from amalgamate.cli.build import say_softmax
 from amalgamate.cli.options import ModelOptions, model_options
-from amalgamate.cli.output import note, printing, progress, show
+from amalgamate.cli.output import printing, progress, show
 from amalgamate.errors import AmalgamateError
 
 LIBRARIES = {".so", ".dylib", ".dll", ".amg"}
@@ -49,7 +50,7 @@ def _compiled(options: ModelOptions) -> Path:
         raise AmalgamateError("E107", "predict needs to know how pictures are read", str(options.model), fix)
     with progress("building"):
         built = options.build()
-    note(f"{built.name}: compiling")
+    say_softmax(built)
     with progress("compiling"):
         library: Path = built.compile()
     return library

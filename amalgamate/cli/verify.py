@@ -31,16 +31,17 @@ def verify_command(
     from amalgamate import verify
 
     graph = options.read()
+    image, options.image, options.labels = options.image, None, None  # neither changes what the network computes
     options.outputs = verify.inner_names(options.model, graph) if per_layer else list(graph.outputs)
     theirs = verify.reference_engine(options.model, graph, options.outputs, options.bind, against)
     if images is None:
         feeds = verify.random_feeds(graph, count)
-    elif options.image is None:
+    elif image is None:
         raise AmalgamateError(
             "E107", "--images without --image", fix="Say how pictures are read: --image rgb, --mean ..."
         )
     else:
-        feeds = verify.picture_feeds(graph, options.image, images)
+        feeds = verify.picture_feeds(graph, image, images)
     with progress("building and comparing"), amalgamate.load(options.build().compile()) as model:
         found = verify.compare(lambda feed: _named(model, options.outputs, feed), theirs, feeds, options.outputs)
     bad = [d.name for d in found if not d.relative <= tolerance]
@@ -57,7 +58,7 @@ def verify_command(
             ]
             for d in found
         ]
-        table(["tensor", "shape", "abs", "rel", "ulp", "top-1"], rows, right="abs rel ulp top-1")
+        table(["tensor", "shape", "abs", "rel", "ulp", "top-1"], rows, right=["abs", "rel", "ulp", "top-1"])
         if not bad:
             click.echo(f"{len(found)} tensors agree within {tolerance:g} of their largest value")
 
