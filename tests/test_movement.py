@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import harness
 from amalgamate.errors import AmalgamateError
 from amalgamate.graph import Array, Graph, Tensor
-from amalgamate.ops import Case, Op, Source, Spatial
+from amalgamate.ops import Case, Op, Source, Spatial, Unsupported, by_source
 from amalgamate.ops._resizing import COORDINATES, NEAREST
 from amalgamate.ops.avg_pool import AvgPool
 from amalgamate.ops.concat import Concat
@@ -428,3 +428,33 @@ def test_permuted_operators_commute_with_a_transpose(op: Op) -> None:
         inputs = [x, x] if isinstance(op, Concat) else [x]
         for result, want in zip(moved.run(*(i.transpose(perm) for i in inputs)), op.run(*inputs), strict=True):
             np.testing.assert_array_equal(result, want.transpose(perm))
+
+
+@pytest.mark.parametrize(
+    ("type", "attrs", "why"),
+    [
+        ("MaxPool", {"kernel_shape": [2, 2], "strides": [0, 1], "auto_pad": "SAME_UPPER"}, "out of range"),
+        ("AveragePool", {"kernel_shape": [2, 2], "pads": [1, 1]}, "do not fit"),
+        ("MaxPool", {"kernel_shape": [2, 2, 2]}, "window of 3 axes"),
+        ("Split", {"axis": 5}, "axis 5"),
+        ("Split", {"axis": 1, "split": [4, -1]}, r"sizes \[4, -1\]"),
+        ("Upsample", {"scales": [1.0, 1.0, float("nan"), 2.0]}, "scales"),
+        ("Upsample", {"scales": [1.0, 2.0, 2.0, 2.0]}, "channels"),
+        ("Resize", {"scales": [1.0, 1.0, 2.0, 2.0]}, "neither scales nor sizes"),
+        ("Slice", {"starts": [0], "ends": [1, 2]}, "one length"),
+        ("Slice", {"starts": [0, 0], "ends": [1, 2], "axes": [0, -4]}, "twice"),
+        ("Pad", {"pads": [1, 2]}, "2 pads for 4 axes"),
+        ("Pad", {"pads": [0] * 8, "mode": "mirror"}, "mode mirror"),
+        ("Squeeze", {"axes": [1]}, "not all 1"),
+        ("Unsqueeze", {}, "names no axes"),
+        ("Cast", {"to": 10}, "float16"),
+        ("Cast", {"to": 99}, "element types"),
+        ("Range", {}, "not a constant"),
+        ("Equal", {}, "not known at build time"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_a_reason(type: str, attrs: dict[str, Any], why: str) -> None:
+    src = source(type, (1, 3, 6, 6), attrs, outputs=2 if type == "Split" else 1)
+    src.inputs *= 2 if type == "Equal" else 1
+    with pytest.raises(Unsupported, match=why):
+        by_source("onnx")[type].from_onnx(src)

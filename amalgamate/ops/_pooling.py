@@ -85,6 +85,8 @@ def onnx_fields(src: Source) -> dict[str, Any]:
     stride = tuple(src.attr("strides", (1,) * rank))
     dilation = tuple(src.attr("dilations", (1,) * rank))
     pads = tuple(src.attr("pads", (0,) * (2 * rank)))
+    if not len(stride) == len(dilation) == len(pads) / 2 == rank or min(*kernel, *stride, *dilation) < 1:
+        src.refuse("strides, dilations or pads do not fit kernel_shape, or one is out of range")
     auto, ceil_mode = src.attr("auto_pad", "NOTSET"), bool(src.attr("ceil_mode", 0))
     if auto in ("SAME_UPPER", "SAME_LOWER"):
         axes = zip(spatial, kernel, stride, dilation, strict=True)

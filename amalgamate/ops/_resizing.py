@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from amalgamate.graph import Array
 from amalgamate.ops import Source
 from amalgamate.ops._axes import onnx_axes
@@ -49,12 +51,16 @@ def _wanted(src: Source, axes: tuple[int, ...]) -> dict[int, tuple[float, int]]:
         scales = src.need(2, "scales") if src.has(2) else None
     sizes = src.need(3, "sizes") if src.has(3) else None
     if scales is not None and len(scales) == len(axes):
+        if not np.isfinite(scales).all():
+            src.refuse(f"scales {list(scales)}")
         return {axis: (float(scale), 0) for axis, scale in zip(axes, scales, strict=True)}
     if sizes is None or len(sizes) != len(axes):
         src.refuse(f"neither scales nor sizes for {len(axes)} axes")
     policy, shape = src.attr("keep_aspect_ratio_policy", "stretch"), src.shape(0)
     if policy == "stretch":
         return {axis: (0.0, int(size)) for axis, size in zip(axes, sizes, strict=True)}
+    if policy not in ("not_larger", "not_smaller"):
+        src.refuse(f"keep_aspect_ratio_policy={policy}")
     ratios = [int(size) / shape[axis] for axis, size in zip(axes, sizes, strict=True)]
     scale = min(ratios) if policy == "not_larger" else max(ratios)
     return {axis: (scale, int(scale * shape[axis] + 0.5)) for axis in axes}
@@ -92,6 +98,8 @@ def _second_form(src: Source, axes: tuple[int, ...]) -> dict[str, Any]:
         src.refuse(f"coordinate_transformation_mode={fields['coordinates']}; supported: {', '.join(COORDINATES)}")
     if fields["coordinates"] == "tf_crop_and_resize":
         roi = src.need(1, "roi")
+        if len(roi) != 2 * len(axes) or not np.isfinite(roi).all():
+            src.refuse(f"a roi of {len(roi)} numbers for {len(axes)} axes")
         for i, axis in enumerate(axes):
             start, end = float(roi[i]), float(roi[len(axes) + i])
             from_last = len(src.shape(0)) - axis

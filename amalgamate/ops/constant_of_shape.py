@@ -18,6 +18,8 @@ class ConstantOfShape(Op):
     @classmethod
     def from_onnx(cls, src: Source) -> None:
         value = np.asarray(src.attr("value", np.zeros(1, np.float32))).reshape(-1)
-        dims = tuple(int(n) for n in src.need(0, "the shape"))
+        dims = tuple(int(n) for n in src.need(0, "the shape").reshape(-1))
+        if len(value) != 1 or min(dims, default=1) < 0:
+            src.refuse(f"shape {list(dims)} filled with {len(value)} values")
         src.afford(prod(dims))
         src.alias(src.constant(np.full(dims, value[0], dtype=value.dtype)), src.outputs[0])

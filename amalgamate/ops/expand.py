@@ -42,6 +42,8 @@ class Expand(Op):
         """An axis that the input already has is written as 1, so that it follows another batch size."""
         x = src.shape(0)
         target = [int(n) for n in src.need(1, "the shape").reshape(-1)]
+        if min(target, default=1) < 0:
+            src.refuse(f"shape {target}")
         for i in range(1, min(len(x), len(target)) + 1):
             target[-i] = 1 if target[-i] == x[-i] else target[-i]
         src.emit(cls(tuple(target)), src.inputs[:1], src.outputs)

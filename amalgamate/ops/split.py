@@ -53,7 +53,7 @@ class Split(Op):
     def emit_parts(cls, src: Source, axis: int, sizes: tuple[int, ...]) -> None:
         """One split, or one slice per output where there are more than a step can have, or where some are empty."""
         n = src.shape(0)[axis]
-        if sum(sizes) != n or len(sizes) != len(src.outputs):
+        if sum(sizes) != n or len(sizes) != len(src.outputs) or min(sizes) < 0:
             src.refuse(f"sizes {list(sizes)} for {len(src.outputs)} parts of the {n} elements of axis {axis}")
         if len(sizes) <= MOST and min(sizes) > 0:
             src.emit(cls(axis, sizes), src.inputs[:1], src.outputs)
