@@ -31,6 +31,9 @@ AMG_INTERNAL int32_t amg_load_strings(amg_reader *r)
         if (!n) {
             return amg_bad_record(r, AMG_E_FORMAT, "strings: byte", (int64_t)i, "not UTF-8");
         }
+        if (i && !m->strings[i] && !m->strings[i - 1]) {
+            return amg_bad_record(r, AMG_E_FORMAT, "strings: byte", (int64_t)i, "an empty string again");
+        }
         i += n;
     }
     return AMG_OK;

@@ -194,7 +194,7 @@ def library() -> ctypes.CDLL:
 class Model:
     """An opened model; `data` stays alive with it. Raises CError."""
 
-    def __init__(self, data: bytes | None = None, path: str | None = None, flags: int = 0, **fields: object) -> None:
+    def __init__(self, data: bytes | None = None, /, path: str | None = None, flags: int = 0, **fields: object) -> None:
         self.lib, self.handle = library(), c_void_p()
         self.message = ctypes.create_string_buffer(256)
         if data is not None:  # 64-byte aligned, as a mapped file is
@@ -261,6 +261,17 @@ class Session:
 
     def set_shape(self, i: int, dims: Sequence[int]) -> None:
         self.check(self.lib.amg_set_shape(self.handle, i, (c_int64 * len(dims))(*dims), len(dims)))
+
+    def layers(self) -> list[LayerStat]:
+        """What each layer is and cost."""
+        found = []
+        for i in range(self.lib.amg_layer_count(self.model.handle)):
+            found.append(LayerStat())
+            self.check(self.lib.amg_profile(self.handle, i, byref(found[-1])))
+        return found
+
+    def macs(self) -> int:
+        return sum(layer.macs for layer in self.layers())
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         for i, value in enumerate(inputs):
