@@ -199,6 +199,12 @@ ELEMENTWISE = {
     "Reduction MEAN": ("reduction_param { operation: MEAN axis: 2 coeff: 3 }", X, 3 * X.mean(axis=(2, 3))),
     "Reduction ASUM": ("reduction_param { operation: ASUM axis: -1 }", X, np.abs(X).sum(axis=3)),
     "Reduction SUMSQ": ("reduction_param { operation: SUMSQ axis: 1 }", X, (X**2).sum(axis=(1, 2, 3))),
+    "BNLL": ("", X, np.log1p(np.exp(X.astype(np.float64)))),
+    "Clip": ("clip_param { min: -0.5 max: 1 }", X, X.clip(-0.5, 1)),
+    "ReLU6": ("", X * 5, (X * 5).clip(0, 6)),
+    "Swish": ("swish_param { beta: 1.5 }", X, X / (1 + np.exp(-1.5 * X.astype(np.float64)))),
+    "Tile": ("tile_param { axis: 2 tiles: 3 }", X, np.tile(X, (1, 1, 3, 1))),
+    "ShuffleChannel": ("shuffle_channel_param { group: 2 }", X, X[:, [0, 2, 1, 3]]),
     "MVN": ("", X, caffe.mvn(X, True, False, 1e-9)),
     "MVN mean": ("mvn_param { normalize_variance: false across_channels: true }", X, caffe.mvn(X, False, True, 0)),
 }

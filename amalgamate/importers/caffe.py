@@ -17,6 +17,7 @@ import numpy as np
 from amalgamate.errors import AmalgamateError
 from amalgamate.graph import Array, Graph, Shape, Tensor
 from amalgamate.importers import caffe_net, caffe_weights, prototxt
+from amalgamate.importers.caffe_composites import COMPOSITES
 from amalgamate.importers.caffe_net import Layer, Net
 from amalgamate.ops import Source, Unsupported, by_source
 
@@ -152,7 +153,8 @@ class _Import:
         """Emits one layer; one that cannot be said, or that reads what could not be said, makes nothing."""
         layer = step.layer
         op = by_source("caffe").get(layer.type)
-        if op is None:
+        emit = op.from_caffe if op else COMPOSITES.get(layer.type)
+        if emit is None:
             self._fault(layer, "no operator here does what it does")
         elif layer.unknown:
             self._fault(layer, f"its fields {', '.join(layer.unknown)} are not known here")
@@ -163,7 +165,7 @@ class _Import:
                 source = Source(
                     self.graph, "caffe", layer.type, layer.name, layer.attrs, step.inputs + names, step.outputs
                 )
-                op.from_caffe(source)
+                emit(source)
                 self.made.update(step.outputs)
             except Unsupported as why:
                 self._fault(layer, str(why))

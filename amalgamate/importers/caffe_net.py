@@ -93,7 +93,8 @@ def _typename(raw: Message, where: str) -> str:
     value = schema.single(raw, "type", where)
     if value is None:
         raise AmalgamateError("E103", "the layer has no type", where)
-    return schema.string("type", value, where)
+    type = schema.string("type", value, where)
+    return schema.ALIASES.get(type, type)
 
 
 def _v1_type(raw: Message, where: str) -> str:

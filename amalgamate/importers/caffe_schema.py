@@ -23,7 +23,7 @@ _ENGINE = "engine=skip"
 _WINDOW = "pad=natural{0} pad_h=natural pad_w=natural kernel_size=positive{0} kernel_h=positive kernel_w=positive"
 _WINDOW += " stride=positive{0} stride_h=positive stride_w=positive"
 _FILLERS = "weight_filler=skip bias_filler=skip"
-_PARAMS = {
+PARAMS = {
     "argmax_param": "out_max_val=bool top_k=positive axis=int",
     "batch_norm_param": f"use_global_stats=bool moving_average_fraction=skip eps=float {_ENGINE}",
     "bias_param": "axis=int num_axes=int filler=skip",
@@ -104,6 +104,8 @@ def _types() -> dict[str, Type]:
 
 TYPES = _types()
 
+# Names that branches give to a layer that Caffe has.
+ALIASES = {"DepthwiseConvolution": "Convolution"}  # its group is stated all the same
 # Layers that begin a network in training; their tops become inputs.
 DATA_LAYERS = ("Data", "AnnotatedData", "DummyData", "HDF5Data", "ImageData", "MemoryData", "VideoData", "WindowData")
 # Layers whose result only matters to training; they vanish.
@@ -237,7 +239,7 @@ def submessage(message: Message, field: str, where: str) -> Message:
 def params(layer: Message, param: str, where: str) -> tuple[dict[str, Any], list[str]]:
     """The fields given in the message `param` of a layer, typed (repeated ones as lists), and the names of unknown ones."""
     message = submessage(layer, param, where)
-    spec = dict(entry.split("=") for entry in _PARAMS[param].split())
+    spec = dict(entry.split("=") for entry in PARAMS[param].split())
     found: dict[str, Any] = {}
     for field, values in message.items():
         kind = spec.get(field, "skip")
