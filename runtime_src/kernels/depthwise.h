@@ -1,6 +1,6 @@
 /* depthwise.h - convolution of every channel with a kernel of its own, one output row at a time.
  *
- * y[ox][c] = clamp(bias[c] + sum over ky, kx of x[ky][ox * stride + kx * dilation - pad][c] w[ky][kx][c] (+ add[ox][c])).
+ * y[ox][c] = clamp(bias[c] + sum over ky, kx of x[ky][ox stride + kx dilation - pad][c] w[ky][kx][c] (+ add[ox][c])).
  * Rows are [width][channels] with a pitch; weights [taps][w_pitch], w_pitch a multiple of 16, zero padded. */
 #ifndef AMG_KERNELS_DEPTHWISE_H
 #define AMG_KERNELS_DEPTHWISE_H

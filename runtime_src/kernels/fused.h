@@ -1,4 +1,4 @@
-/* fused.h - the activation that a layer of sums applies to what it makes: a clamp inside the kernel, any other one behind it. */
+/* fused.h - the activation that a layer applies to its sums: a clamp inside the kernel, any other one behind it. */
 #ifndef AMG_KERNELS_FUSED_H
 #define AMG_KERNELS_FUSED_H
 

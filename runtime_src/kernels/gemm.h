@@ -56,8 +56,8 @@ static inline int32_t amg_gemm_height(const amg_gemm_kernels *kernels, int64_t n
     return left > kernels->rows && left <= 2 * kernels->small ? kernels->small : kernels->rows;
 }
 
-/* How many of n outputs one job of a parallel product computes, where there are `blocks` blocks of rows: all of them, but where
- * that leaves threads idle. */
+/* How many of n outputs one job of a parallel product computes, where there are `blocks` blocks of rows: all of them,
+ * unless that leaves threads idle. */
 static inline int64_t amg_gemm_slice(const amg_context *t, int64_t n, int64_t blocks)
 {
     int64_t wanted = t->threads > 1 ? 4 * (int64_t)t->threads : 1;

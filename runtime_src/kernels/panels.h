@@ -27,7 +27,8 @@ static inline void amg_pack_panels(const amg_matrix_view *v, float *panels)
     for (int64_t n = 0; n < v->n; n += AMG_LANES) {
         int64_t lanes = AMG_MIN(v->n - n, AMG_LANES);
         for (int64_t tap = 0; tap < v->rows * v->columns; tap++) {
-            const float *from = v->data + n * v->n_step + tap / v->columns * v->row_step + tap % v->columns * v->column_step;
+            int64_t at = n * v->n_step + tap / v->columns * v->row_step + tap % v->columns * v->column_step;
+            const float *from = v->data + at;
             for (int64_t i = 0; i < v->inner; i++, from += v->inner_step, panels += AMG_LANES) {
                 if (lanes == AMG_LANES && v->n_step == 1) {
                     memcpy(panels, from, AMG_LANES * sizeof *panels);

@@ -1,7 +1,7 @@
-/* window.h - a kernel of one or two axes that moves over a map: what conv and conv_transpose read from their attributes.
+/* window.h - a kernel of one or two axes that moves over a map: the attributes of conv and conv_transpose.
  *
- * The attributes are kernel, strides, pads (beginnings, then ends), dilations, group, dynamic, activation. One axis is seen
- * as two, of which the first has one element. */
+ * They are kernel, strides, pads (beginnings, then ends), dilations, group, dynamic, activation. One axis is seen as
+ * two, of which the first has one element. */
 #ifndef AMG_KERNELS_WINDOW_H
 #define AMG_KERNELS_WINDOW_H
 

@@ -1,6 +1,6 @@
 /* conv.c - y[o] = act(bias[o] + sum over taps t and channels i of the group of x[at t][i] w[o][t][i] (+ add[o])).
  *
- * x [N, H, W, C] or [N, W, C]; weights as panels [group, O / group, kh * kw * I], or as lane rows [kh * kw, O] where every
+ * x [N, H, W, C] or [N, W, C]; weights as panels [group, O / group, kh * kw * I], as lane rows [kh * kw, O] where each
  * group is one channel, or plain [O, I, kh, kw] where they are not constant; bias [O]; add as y. Not in place.
  * A matrix product whose rows are reached through pointers: nothing is copied but zeros for the padding. */
 #include "kernels/activate.h"
@@ -80,7 +80,10 @@ static const char *conv_scratch(conv_plan *p)
     p->plain = !p->depthwise && p->taps == 1 && w->stride[0] == 1 && w->stride[1] == 1 && w->group == 1 &&
                w->before[0] + w->before[1] + w->after[0] + w->after[1] == 0;
     if (w->dynamic) {
-        packed = p->depthwise ? (amg_mul(p->taps, lanes, &packed) ? packed : 0) : amg_panels_floats(w->group, p->outputs, p->k);
+        packed = p->depthwise ? 0 : amg_panels_floats(w->group, p->outputs, p->k);
+        if (p->depthwise && !amg_mul(p->taps, lanes, &packed)) {
+            packed = 0;
+        }
         if (packed < 1 || packed > INT64_MAX / 8) {
             return "the weights are too large to be packed";
         }
@@ -132,7 +135,8 @@ static int32_t conv_check(amg_check *c, amg_step *s)
     if (status) {
         return status;
     }
-    const amg_value *x = s->in[0], *w = s->in[1], *bias = s->n_in > 2 ? s->in[2] : NULL, *add = s->n_in > 3 ? s->in[3] : NULL;
+    const amg_value *x = s->in[0], *w = s->in[1];
+    const amg_value *bias = s->n_in > 2 ? s->in[2] : NULL, *add = s->n_in > 3 ? s->in[3] : NULL;
     if (!x || !w || x->dtype != AMG_F32 || x->packing != AMG_PLAIN) {
         return amg_fail(c, AMG_E_SHAPE, "the input is not float32, or input or weights are missing");
     }
@@ -157,7 +161,10 @@ static int32_t conv_check(amg_check *c, amg_step *s)
     }
     s->scratch = (size_t)p.scratch;
     s->macs = (uint64_t)s->out[0]->count * (uint64_t)p.k;
-    return (uint64_t)p.scratch > SIZE_MAX / 2 ? amg_fail(c, AMG_E_SHAPE, "the scratch is too large for this machine") : AMG_OK;
+    if ((uint64_t)p.scratch > SIZE_MAX / 2) {
+        return amg_fail(c, AMG_E_SHAPE, "the scratch is too large for this machine");
+    }
+    return AMG_OK;
 }
 
 /* What the threads of one run share. */
@@ -184,8 +191,8 @@ static void conv_corner(const conv_plan *p, int64_t m, int64_t *image, int64_t *
     *image = line / p->y.h;
 }
 
-/* Points the rows of a tile at the patches of pixels m, m + 1, ...: a run per line of the kernel where the whole line lies inside
- * the map and is contiguous there, else a run per tap. */
+/* Points the rows of a tile at the patches of pixels m, m + 1, ...: a run per line of the kernel where every line lies
+ * inside the map's columns and is contiguous there, else a run per tap. */
 static void conv_point(const conv_work *j, const float *zeros, int64_t m, amg_gemm_tile *tile, const float **row)
 {
     const conv_plan *p = &j->p;
@@ -285,18 +292,20 @@ static void conv_depthwise_job(void *arg, int64_t begin, int64_t end, int32_t th
     const amg_window *w = &p->win;
     int64_t n = p->x.c * p->outputs, lanes = amg_round_up(n, AMG_LANES), wide = p->outputs > 1;
     float *expanded = (float *)amg_scratch_of(j->t, thread);
-    amg_depthwise_layer d = {j->bias, n, p->x.w, p->y.w, w->kernel[0], w->kernel[1], w->stride[1], w->dilation[1], w->before[1],
-                             wide ? lanes : p->x.pitch, wide ? p->x.w * lanes : w->dilation[0] * p->x.w * p->x.pitch, lanes,
+    int64_t x_row = w->dilation[0] * p->x.w * p->x.pitch;
+    amg_depthwise_layer d = {j->bias, n, p->x.w, p->y.w, w->kernel[0], w->kernel[1], w->stride[1], w->dilation[1],
+                             w->before[1], wide ? lanes : p->x.pitch, wide ? p->x.w * lanes : x_row, lanes,
                              p->y.pitch, j->add_pitch, j->lo, j->hi};
     for (int64_t line = begin; line < end; line++) {
         int64_t iy = line % p->y.h * w->stride[0] - w->before[0], ky0 = 0, ky1 = w->kernel[0];
         ky0 = iy < 0 ? AMG_MIN((-iy + w->dilation[0] - 1) / w->dilation[0], ky1) : 0;
         ky1 = iy < p->x.h ? AMG_MIN(ky1, (p->x.h - 1 - iy) / w->dilation[0] + 1) : ky0;
-        const float *x = ky0 >= ky1 ? j->x : j->x + (line / p->y.h * p->x.h + iy + ky0 * w->dilation[0]) * p->x.w * p->x.pitch;
-        for (int64_t ky = ky0; ky < ky1 && wide; ky++) {
-            conv_expand(p, x + (ky - ky0) * w->dilation[0] * p->x.w * p->x.pitch, expanded + (ky - ky0) * d.x_row, lanes);
+        int64_t rows = AMG_MAX(ky1 - ky0, 0), first = line / p->y.h * p->x.h + iy + ky0 * w->dilation[0];
+        const float *x = rows ? j->x + first * p->x.w * p->x.pitch : j->x;
+        for (int64_t ky = 0; ky < rows && wide; ky++) {
+            conv_expand(p, x + ky * x_row, expanded + ky * d.x_row, lanes);
         }
-        amg_depthwise_row r = {wide ? expanded : x, j->w + ky0 * w->kernel[1] * lanes, NULL, NULL, AMG_MAX(ky1 - ky0, 0)};
+        amg_depthwise_row r = {wide ? expanded : x, j->w + ky0 * w->kernel[1] * lanes, NULL, NULL, rows};
         r.add = j->add ? j->add + line * p->y.w * j->add_pitch : NULL;
         r.out = j->out + line * p->y.w * p->y.pitch;
         amg_depthwise[j->t->isa]->row(&d, &r);

@@ -1,8 +1,8 @@
 /* conv_transpose.c - y[o, s i + d t - pad] += x[i, c] w[o, t, c], then bias and activation.
  *
- * x [N, H, W, C] or [N, W, C]; weights as panels [group, O / group, kh * kw * I], or plain [C, O / group, kh, kw] where they are
- * not constant; bias [O]. Not in place. Outputs that are `stride` apart read the same taps: each such phase of an output
- * row is a matrix product of rows reached through pointers, and every output is written once. */
+ * x [N, H, W, C] or [N, W, C]; weights as panels [group, O / group, kh * kw * I], or plain [C, O / group, kh, kw] where
+ * they are not constant; bias [O]. Not in place. Outputs `stride` apart read the same taps: each such phase of an
+ * output row is a matrix product of rows reached through pointers, and every output is written once. */
 #include "kernels/activate.h"
 #include "kernels/fused.h"
 #include "kernels/gemm.h"
@@ -122,7 +122,10 @@ static int32_t conv_transpose_check(amg_check *c, amg_step *s)
     }
     s->scratch = (size_t)p.scratch;
     s->macs = (uint64_t)x->count * (uint64_t)p.outputs * (uint64_t)p.taps;
-    return (uint64_t)p.scratch > SIZE_MAX / 2 ? amg_fail(c, AMG_E_SHAPE, "the scratch is too large for this machine") : AMG_OK;
+    if ((uint64_t)p.scratch > SIZE_MAX / 2) {
+        return amg_fail(c, AMG_E_SHAPE, "the scratch is too large for this machine");
+    }
+    return AMG_OK;
 }
 
 typedef struct conv_transpose_work {
@@ -140,8 +143,8 @@ static int64_t conv_transpose_source(const amg_window *w, int axis, int64_t at, 
 }
 
 /* Points a tile at the inputs of outputs ox, ox + stride, ... of output row oy: a run per tap that this phase reads. */
-static void conv_transpose_point(const conv_transpose_work *j, const float *zeros, int64_t image, int64_t oy, int64_t ox,
-                                 amg_gemm_tile *tile, const float **row, int64_t *k_first)
+static void conv_transpose_point(const conv_transpose_work *j, const float *zeros, int64_t image, int64_t oy,
+                                 int64_t ox, amg_gemm_tile *tile, const float **row, int64_t *k_first)
 {
     const conv_transpose_plan *p = &j->p;
     const amg_window *w = &p->win;
@@ -204,7 +207,8 @@ static void conv_transpose_job(void *arg, int64_t begin, int64_t end, int32_t th
                 }
                 int32_t height = amg_gemm_height(amg_gemm[j->t->isa], p->outputs, left);
                 int32_t used = (int32_t)AMG_MIN(height, left);
-                tile[count] = (amg_gemm_tile){NULL, NULL, 0, 0, height, used, out + ox * p->y.pitch, stride * p->y.pitch, NULL, 0};
+                float *at = out + ox * p->y.pitch;
+                tile[count] = (amg_gemm_tile){NULL, NULL, 0, 0, height, used, at, stride * p->y.pitch, NULL, 0};
                 conv_transpose_point(j, zeros, line / p->y.h, line % p->y.h, ox, tile + count,
                                      rows + count * AMG_GEMM_MAX_ROWS * p->taps, runs + count * p->taps);
                 ox += used * stride;

@@ -28,7 +28,8 @@ static int32_t dense_check(amg_check *c, amg_step *s)
         w->dim[2] != x->dim[x->ndim - 1]) {
         return amg_fail(c, AMG_E_SHAPE, "the weights are not panels of as many columns as the input has");
     }
-    if (bias && (bias->dtype != AMG_F32 || bias->packing != AMG_PLAIN || bias->ndim != 1 || bias->dim[0] != w->dim[1])) {
+    if (bias && (bias->dtype != AMG_F32 || bias->packing != AMG_PLAIN || bias->ndim != 1 ||
+                 bias->dim[0] != w->dim[1])) {
         return amg_fail(c, AMG_E_SHAPE, "the bias is not one float per output");
     }
     memcpy(dim, x->dim, sizeof dim);

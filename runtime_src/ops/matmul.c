@@ -1,7 +1,7 @@
 /* matmul.c - y = act(a b) over the last two axes, batches broadcast as NumPy's matmul does. Not in place.
  *
- * a [..., M, K], b [..., K, N]; with trans_a [..., K, M], with trans_b [..., N, K]; one axis is a row on the left, a column on
- * the right. Slices of b are packed into panels in the scratch, then it is the product of dense.c. */
+ * a [..., M, K], b [..., K, N]; with trans_a [..., K, M], with trans_b [..., N, K]; one axis is a row on the left, a
+ * column on the right. Slices of b are packed into panels in the scratch, then it is the product of dense.c. */
 #include "kernels/activate.h"
 #include "kernels/fused.h"
 #include "kernels/gemm.h"
@@ -125,7 +125,10 @@ static int32_t matmul_check(amg_check *c, amg_step *s)
     }
     s->scratch = (size_t)p.scratch;
     s->macs = (uint64_t)s->out[0]->count * (uint64_t)p.a.columns;
-    return (uint64_t)p.scratch > SIZE_MAX / 2 ? amg_fail(c, AMG_E_SHAPE, "the scratch is too large for this machine") : AMG_OK;
+    if ((uint64_t)p.scratch > SIZE_MAX / 2) {
+        return amg_fail(c, AMG_E_SHAPE, "the scratch is too large for this machine");
+    }
+    return AMG_OK;
 }
 
 typedef struct matmul_work {
@@ -169,8 +172,11 @@ static void matmul_job(void *arg, int64_t begin, int64_t end, int32_t thread)
         done = batch;
         float *out = amg_out_f32(j->s, 0) + batch * j->out_batch + n;
         amg_product product = {packed, NULL, width, p->a.columns, 0, lo, hi};
-        amg_gemm_matrix matrix = {p->trans_a ? turned : a, NULL, out, p->a.rows, p->trans_a ? p->a.columns : p->a.row_step, 0,
-                                  j->out_row};
+        amg_gemm_matrix matrix = {a, NULL, out, p->a.rows, p->a.row_step, 0, j->out_row};
+        if (p->trans_a) {
+            matrix.x = turned;
+            matrix.x_pitch = p->a.columns;
+        }
         amg_gemm[j->t->isa]->matrix(&product, &matrix, 0, width);
         amg_activate_rows(&p->act, j->t->isa, out, p->a.rows, width, j->out_row);
     }

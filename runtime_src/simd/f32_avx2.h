@@ -1,4 +1,4 @@
-/* f32_avx2.h - the vector vocabulary in AVX2 and FMA, eight lanes. Opens the avx2 instantiation and its target region. */
+/* f32_avx2.h - the vector vocabulary in AVX2 and FMA, eight lanes. Opens the avx2 instantiation and its region. */
 #include "simd/vocabulary.h"
 
 #include <immintrin.h>

@@ -1,4 +1,4 @@
-/* f32_avx512.h - the vector vocabulary in AVX-512 (F, BW, DQ, VL), sixteen lanes. Opens the avx512 instantiation and region. */
+/* f32_avx512.h - the vector vocabulary in AVX-512 (F, BW, DQ, VL), sixteen lanes. Opens its target region. */
 #include "simd/vocabulary.h"
 
 #include <immintrin.h>
@@ -13,7 +13,8 @@
 #define AMG_SIMD_REGION 0
 #elif defined(__clang__)
 #define AMG_SIMD_REGION 1
-#pragma clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"))),                  \
+                             apply_to = function)
 #elif defined(__GNUC__)
 #define AMG_SIMD_REGION 1
 #pragma GCC push_options

@@ -6,7 +6,7 @@
 #define AMG_ISA(name) name##__wasm
 #define AMG_SIMD_REGION 0
 #define VF_LANES 4
-#define AMG_TILE_ROWS 4 /* gemm: rows and output lanes of a register tile: 8 accumulators, as x86 hosts have 16 registers */
+#define AMG_TILE_ROWS 4 /* gemm: rows and output lanes of a register tile: 8 accumulators, for hosts of 16 registers */
 #define AMG_TILE_SMALL 2 /* rows of the second tile height, for what is left */
 #define AMG_TILE_LANES 8
 

@@ -1,7 +1,7 @@
 /* vocabulary.h - the words that kernels/X.inc files are written in; each f32_ISA.h defines all of them for one ISA.
  *
- * vf holds VF_LANES floats, vi as many int32_t, vm as many truth values. Kernels use the generic names below; AMG_ISA(name),
- * which every f32_ISA.h defines, makes them the functions of the instruction set that is open. */
+ * vf holds VF_LANES floats, vi as many int32_t, vm as many truth values. Kernels use the generic names below;
+ * AMG_ISA(name), which every f32_ISA.h defines, makes them the functions of the instruction set that is open. */
 #ifndef AMG_SIMD_VOCABULARY_H
 #define AMG_SIMD_VOCABULARY_H
 
@@ -26,8 +26,8 @@
 #define vf_div AMG_ISA(amg_vf_div)
 #define vf_fma AMG_ISA(amg_vf_fma)     /* (a, b, c): a b + c, rounded once where the ISA can */
 #define vf_fnma AMG_ISA(amg_vf_fnma)   /* (a, b, c): c - a b */
-#define vf_min AMG_ISA(amg_vf_min)     /* NaN rule of min and max: a NaN FIRST operand is the result, so min(max(x, lo), hi) */
-#define vf_max AMG_ISA(amg_vf_max)     /* keeps a NaN x; a NaN second operand gives the first one (NEON: NaN) */
+#define vf_min AMG_ISA(amg_vf_min)     /* NaN rule of min and max: a NaN FIRST operand is the result, so */
+#define vf_max AMG_ISA(amg_vf_max)     /* min(max(x, lo), hi) keeps a NaN x; a NaN second gives the first (NEON: NaN) */
 #define vf_neg AMG_ISA(amg_vf_neg)
 #define vf_abs AMG_ISA(amg_vf_abs)
 #define vf_sqrt AMG_ISA(amg_vf_sqrt)
