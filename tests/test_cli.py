@@ -175,19 +175,31 @@ def test_bench_beside_onnxruntime(amalgamate) -> None:
     assert all(layer["ms"] > 0 for layer in told["layers"])
 
 
+# Persian cat, tabby, Cardigan. The published prototxt pads its last, 1x1 convolution, so that the average is over 15x15 places of
+# which the border holds biases only: scores are flatter by 169/225 than those known of the network without that padding.
+SQUEEZENET = {
+    "as published": ("pad: 1", ["0.43", "0.04", "0.03"]),
+    "without the padding": ("pad: 0", ["0.75", "0.03", "0.02"]),
+}
+
+
 @pytest.mark.timeout(600)
-def test_predict_squeezenet_from_deep_compression(amalgamate) -> None:
+@pytest.mark.parametrize("variant", SQUEEZENET)
+def test_predict_squeezenet_from_deep_compression(amalgamate, tmp_path: Path, variant: str) -> None:
     folder = shared("data/squeezenet")
+    padding, scores = SQUEEZENET[variant]
+    head, name, tail = (folder / "SqueezeNet_deploy.prototxt").read_text().rpartition('name: "conv_final"')
+    (tmp_path / "net.prototxt").write_text(head + name + tail.replace("pad: 1", padding))
     result = amalgamate(
-        "predict", folder / "SqueezeNet_deploy.prototxt", "--weights-from", folder / "squeezenet_compressed.net",
+        "predict", "net.prototxt", "--weights-from", folder / "squeezenet_compressed.net",
         "--image", "bgr", "--mean", "104,117,123", "--resize", 256, "--crop", 227,
         "--labels", folder / "synset_words.txt", shared("data/images/persian-cat.jpg"),
     )  # fmt: skip
     assert result.code == 0, result.err
-    lines = result.out.splitlines()
+    lines = [line.rpartition(" ") for line in result.out.splitlines()]
     assert len(lines) == 5
-    assert lines[0] == "Persian cat 0.75"
-    assert [line.rpartition(" ")[2] for line in lines[1:3]] == ["0.03", "0.02"]
+    names = ["Persian cat", "tabby, tabby cat", "Cardigan, Cardigan Welsh corgi"]
+    assert [line[0] for line in lines[:3]] == names and [line[2] for line in lines[:3]] == scores
     assert "--no-softmax" in result.err
 
 
