@@ -1,8 +1,8 @@
 """Runs ONNX's own node tests through importer, passes, plan and C, and writes docs/conformance.md.
 
 A test counts as passed where its results agree at its own tolerances while at least one float32 input is given at run time.
-Integer and boolean inputs are bound to constants where the operator needs to know them at build time, and float32 inputs
-behind the first (weights) where the runtime wants them packed. What is not supported is listed with the importer's words.
+Integer and boolean inputs are bound to constants where the operator needs to know them at build time, and so are float32
+parameters of at most one axis behind the first input. What is not supported is listed with the importer's words.
 
 Usage: python tests/conformance.py [--numpy] [NAME...]      --numpy runs the NumPy reference in place of C
 """
@@ -128,14 +128,14 @@ def _empty(test: Any) -> bool:
 def _bindings(model: onnx.ModelProto, values: dict[str, Array]) -> Iterator[tuple[str, list[str]]]:
     """Which inputs to bind, from least to most."""
     types = {i.name: i.type.tensor_type.elem_type for i in model.graph.input}
-    floats = [name for name in values if types[name] == FLOAT]
+    small = [name for name in list(values)[1:] if types[name] == FLOAT and np.ndim(values[name]) <= 1]
     others = [
         name for name in values if types[name] not in (FLOAT, INT64) and np.asarray(values[name]).dtype.kind in "iub"
     ]
     integers = [name for name in values if np.asarray(values[name]).dtype.kind in "iub"]
     yield "integers" if others else "", others
     yield "integers", integers
-    yield "weights", [*integers, *floats[1:]]
+    yield "parameters", [*integers, *small]
 
 
 def _read(path: Path, values: dict[str, Array], model: onnx.ModelProto) -> tuple[Graph, str]:
@@ -164,11 +164,13 @@ def page(results: Sequence[Result]) -> str:
     lines = [
         "# Conformance to ONNX",
         "",
-        f"Written by `make conformance` from the node tests of onnx {onnx.__version__}, run through the importer and the",
-        f"compiled C at the tests' own tolerances: **{count['passed']} of {len(results)} pass**, {count['failed']} fail, and "
-        f"{count['refused']} are refused by the importer",
-        f"with a reason. Of those that pass, {bound['integers']} have integer or boolean inputs bound to constants, and "
-        f"{bound['weights']} have float32 inputs behind the first (weights) bound too.",
+        f"Written by `make conformance`: the node tests of onnx {onnx.__version__}, run through the importer and the compiled C",
+        f"at the tests' own tolerances. **{count['passed']} of {len(results)} pass**, {count['failed']} fail, and "
+        f"{count['refused']} are refused by the importer with a reason.",
+        "",
+        f"Of those that pass, {bound['integers']} have integer or boolean inputs bound to constants, and "
+        f"{bound['parameters']} also float32 parameters of at most",
+        "one axis behind the first input (the scales of Resize, the value of Pad). All other inputs are given at run time.",
         "",
         "## By operator",
         "",

@@ -64,7 +64,10 @@ def read(
 
 def _opset(model: onnx.ModelProto) -> int:
     versions = [o.version for o in model.opset_import if o.domain in onnx_functions.DOMAINS]
-    version = versions[0] if versions else 0
+    if not versions:
+        others = ", ".join(o.domain for o in model.opset_import)
+        raise AmalgamateError("E104", f"the model uses only operators of {others}. Supported: ONNX's own")
+    version = versions[0]
     if version not in OPSETS:
         fault = f"the model uses ONNX operator set {version}. Supported: {OPSETS[0]} to {OPSETS[-1]}"
         raise AmalgamateError("E104", fault, fix="Try: export again with opset_version=17, or onnx.version_converter")
