@@ -158,6 +158,52 @@ def test_prelu(tmp_path: Path, shared: bool) -> None:
     same(found, np.where(x > 0, x, x * slope.reshape(1, -1, 1, 1)))
 
 
+@pytest.mark.parametrize("across", [False, True])
+@pytest.mark.parametrize("shared", [False, True])
+def test_normalize(tmp_path: Path, across: bool, shared: bool) -> None:
+    x, scale = numbers(2, 3, 4, 5), numbers(1 if shared else 3)
+    params = f"norm_param {{ across_spatial: {str(across).lower()} channel_shared: {str(shared).lower()} }}"
+    length = np.sqrt((x.astype(np.float64) ** 2).sum(axis=(1, 2, 3) if across else 1, keepdims=True) + 1e-10)
+    same(single(tmp_path, "Normalize", params, x, [scale]), x / length * scale.reshape(1, -1, 1, 1))
+
+
+def arg_max(x: Array, k: int, values: bool, axis: int | None) -> Array:
+    """argmax_layer.cpp, with partial_sort as sort."""
+    flat = x.reshape(len(x), -1) if axis is None else np.moveaxis(x, axis, -1)
+    order = np.argsort(-flat, axis=-1, kind="stable")[..., :k]
+    best = np.take_along_axis(flat, order, -1)
+    if axis is not None:
+        return np.moveaxis(best if values else order, -1, axis).astype(np.float32)
+    parts = np.stack([order, best], axis=1) if values else order[:, None]
+    return parts.reshape(*parts.shape, *(1,) * (x.ndim - 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("values", [False, True])
+@pytest.mark.parametrize("axis", [None, 1, -1])
+def test_arg_max(tmp_path: Path, k: int, values: bool, axis: int | None) -> None:
+    x = numbers(2, 3, 4, 5)
+    where = "" if axis is None else f"axis: {axis}"
+    params = f"argmax_param {{ top_k: {k} out_max_val: {str(values).lower()} {where} }}"
+    same(single(tmp_path, "ArgMax", params, x), arg_max(x, k, values, axis))
+
+
+def test_interp(tmp_path: Path) -> None:
+    """DeepLab's bilinear interpolation with corners aligned: a ramp stays a ramp."""
+    x = np.tile(np.arange(4, dtype=np.float32), (1, 1, 3, 1))
+    for params in ("height: 5 width: 7", "zoom_factor: 2"):
+        same(single(tmp_path, "Interp", f"interp_param {{ {params} }}", x), np.tile(np.arange(7) / 2, (1, 1, 5, 1)))
+
+
+def test_crop(tmp_path: Path) -> None:
+    declared = 'input: "x" input_shape { dim: [1, 3, 8, 9] } input: "like" input_shape { dim: [1, 3, 4, 5] }\n'
+    x, like = numbers(1, 3, 8, 9), numbers(1, 3, 4, 5)
+    parts = {"offset: 2": x[:, :, 2:6, 2:7], "offset: 1 offset: 3": x[:, :, 1:5, 3:8], "": x[:, :, :4, :5]}
+    for params, part in parts.items():
+        graph = read(write(tmp_path, declared + one("Crop", f"crop_param {{ axis: 2 {params} }}", "x like")))
+        same(run(graph, x, like), part)
+
+
 @pytest.mark.parametrize(
     "size, alpha, beta, k", [(5, 1e-4, 0.75, 1), (3, 2.0, 0.5, 2), (1, 1.0, 1.0, 1), (7, 0.3, 0.75, 1)]
 )
