@@ -80,9 +80,9 @@ _MAGNITUDES = [0.0, np.inf, _LARGEST, _LEAST, 1e-38, 1e-8, 0.5, 1.0, 3.0, 14.5, 
 SPECIAL: Array = np.array([sign * m for m in _MAGNITUDES for sign in (1, -1)] + [np.nan], np.float32)
 
 
-def only_float(src: Source) -> None:
-    """Refuses integers that are not known at build time: the runtime computes with float32."""
-    for name in filter(None, src.inputs):
-        tensor = src.graph.tensors[name]
-        if tensor.dtype != "float32" and not tensor.constant:
-            src.refuse(f"input '{name}' is {tensor.dtype}. Supported: float32, or values known at build time")
+def only_float(src: Source, count: int | None = None) -> None:
+    """Refuses integers among the first `count` inputs (all) that are not known at build time: C computes with float32."""
+    tensors = [src.graph.tensors[name] for name in src.inputs[:count] if name]
+    for tensor in tensors:
+        if tensor.dtype != "float32" and not all(t.constant for t in tensors):
+            src.refuse(f"input '{tensor.name}' is {tensor.dtype}. Supported: float32, or values known at build time")

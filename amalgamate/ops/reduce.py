@@ -87,7 +87,7 @@ class Reduce(Op):
 
     @classmethod
     def from_onnx(cls, src: Source) -> None:
-        only_float(src)
+        only_float(src, 1)
         rank = len(src.shape(0))
         given = src.need(1, "axes").reshape(-1) if src.has(1) else src.attr("axes", ())
         axes = tuple(sorted(onnx_axes(src, given, rank)))

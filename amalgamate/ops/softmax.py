@@ -52,8 +52,8 @@ class Softmax(Along):
         elif len(long) == 1:
             src.emit(cls(long[0]), src.inputs, src.outputs)
         else:
-            flat = src.emit(Reshape((0, -1) if axis == 1 else (-1, prod(x[axis:]))), src.inputs)
-            src.emit(Reshape((0, *x[1:]) if axis else x), src.emit(cls(1), flat), src.outputs)
+            flat = src.emit(Reshape((0, -1) if axis == 1 else (-1, prod(x[axis:])) if axis else (1, -1)), src.inputs)
+            src.emit(Reshape((0 if axis == 1 else -1, *x[1:])), src.emit(cls(1), flat), src.outputs)
 
     @classmethod
     def from_caffe(cls, src: Source) -> None:

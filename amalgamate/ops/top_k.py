@@ -14,6 +14,7 @@ from amalgamate.graph import Array, Shape
 from amalgamate.ops import Case, Source
 from amalgamate.ops._along import Along, examples
 from amalgamate.ops._axes import onnx_axis
+from amalgamate.ops._unary import only_float
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,8 @@ class TopK(Along):
 
     @classmethod
     def from_onnx(cls, src: Source) -> None:
-        only_float_data(src)
+        only_float(src, 1)
         k = src.need(1, "k") if src.has(1) else np.asarray(src.attr("k"))
         axis = onnx_axis(src, int(src.attr("axis", -1)), len(src.shape(0)))
         op = cls(axis, int(k.reshape(-1)[0]), not src.attr("largest", 1))
         src.emit(op, src.inputs[:1], src.outputs)
-
-
-def only_float_data(src: Source) -> None:
-    """Refuses integers to choose from; k is one, and known at build time."""
-    if src.graph.tensors[src.inputs[0]].dtype != "float32" and src.const(0) is None:
-        src.refuse("it chooses among integers that are not known at build time. Supported: float32")
