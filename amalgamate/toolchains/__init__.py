@@ -58,10 +58,8 @@ def cached(pair: Mapping[str, bytes], target: str = "native") -> Path:
             with contextlib.suppress(OSError):  # another process was first
                 Path(scratch).rename(folder)
                 Path(scratch).mkdir()  # for TemporaryDirectory to remove
-    stem = Path(source).stem
-    return next(
-        p for p in sorted(folder.iterdir()) if p.suffix not in (".h", ".amg", ".mjs") and p.name.startswith(f"{stem}.")
-    )
+    made = [p for p in folder.iterdir() if p.suffix not in (".h", ".amg", ".mjs")]
+    return min(made, key=lambda path: len(path.name))  # NAME.wasm rather than NAME.scalar.wasm
 
 
 def _compiler_identity(target: str) -> str:
