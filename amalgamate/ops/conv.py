@@ -95,8 +95,8 @@ class Conv(Window):
         packed = packed_bytes(self.group, outputs_per_group, k) if self.dynamic else 0
         if taps == 1 and set(self.strides) == {1} and not any(self.pads) and self.group == 1:
             return packed
-        input_floats = 14 * prod(self.strides) * x[-1]
-        tiles = max(1, min(16, 512 // taps, 65536 // input_floats))
+        tile_floats = 14 * prod(map(min, self.strides, self.kernel)) * x[-1]
+        tiles = max(1, min(16, 512 // taps, 131072 // tile_floats))
         return tiles * 14 * taps * 8 + -(-self.kernel[-1] * x[-1] // 16) * 64 + packed
 
     def cases(self) -> Iterator[Case]:

@@ -11,7 +11,8 @@
 #include "kernels/window.h"
 #include "op.h"
 
-#define CONV_TILES 16 /* most tiles of a block: they share the weights in cache */
+#define CONV_TILES 16             /* most tiles of a block: they share the weights in cache */
+#define CONV_FLOATS (128 * 1024) /* most floats of input that a block reads: half a second-level cache of 1 MiB */
 
 typedef struct conv_plan {
     amg_window win;
@@ -95,12 +96,13 @@ static const char *conv_scratch(conv_plan *p)
             return "the input rows are too large to be expanded";
         }
     } else if (!p->plain) {
-        if (!amg_mul(p->x.c, AMG_GEMM_MAX_ROWS, &tile) || !amg_mul(tile, w->stride[0] * w->stride[1], &tile) ||
+        int64_t read = AMG_MIN(w->stride[0], w->kernel[0]) * AMG_MIN(w->stride[1], w->kernel[1]); /* pixels per output */
+        if (!amg_mul(p->x.c, AMG_GEMM_MAX_ROWS, &tile) || !amg_mul(tile, read, &tile) ||
             !amg_mul(w->kernel[1], p->x.c, &zeros) || !amg_mul(p->taps, AMG_GEMM_MAX_ROWS * 8 * CONV_TILES, &floats) ||
             zeros > INT64_MAX / 16) {
             return "kernel, stride or channels are too large";
         }
-        p->tiles = AMG_MAX(1, AMG_MIN(CONV_TILES, AMG_MIN(512 / p->taps, 65536 / tile)));
+        p->tiles = AMG_MAX(1, AMG_MIN(CONV_TILES, AMG_MIN(512 / p->taps, CONV_FLOATS / tile)));
         p->zeros_at = p->tiles * AMG_GEMM_MAX_ROWS * p->taps * 8;
         p->packed_at = p->zeros_at + amg_round_up(zeros, AMG_LANES) * 4;
     }
@@ -182,40 +184,36 @@ static void conv_activate(const conv_work *j, float *row, int64_t count, int64_t
     amg_activate_rows(&j->p.win.act, j->t->isa, row, count, width, j->p.y.pitch);
 }
 
-/* The upper left corner of the patch of output pixel m, and its image. */
-static void conv_corner(const conv_plan *p, int64_t m, int64_t *image, int64_t *iy, int64_t *ix)
-{
-    int64_t line = m / p->y.w;
-    *ix = m % p->y.w * p->win.stride[1] - p->win.before[1];
-    *iy = line % p->y.h * p->win.stride[0] - p->win.before[0];
-    *image = line / p->y.h;
-}
-
 /* Points the rows of a tile at the patches of pixels m, m + 1, ...: a run per line of the kernel where every line lies
  * inside the map's columns and is contiguous there, else a run per tap. */
 static void conv_point(const conv_work *j, const float *zeros, int64_t m, amg_gemm_tile *tile, const float **row)
 {
     const conv_plan *p = &j->p;
     const amg_window *w = &p->win;
-    int64_t image, iy, ix;
-    int lines = w->dilation[1] == 1 && w->group == 1 && p->x.pitch == p->x.c;
-    for (int32_t i = 0; i < tile->rows && lines; i++) {
-        conv_corner(p, m + i, &image, &iy, &ix);
-        lines = ix >= 0 && ix + w->kernel[1] <= p->x.w;
-    }
+    int64_t oy = m / p->y.w, ox = m % p->y.w, image = oy / p->y.h, right = p->y.w - 1;
+    int64_t first = ox + tile->rows > p->y.w ? 0 : ox, last = AMG_MIN(ox + tile->rows - 1, right);
+    int lines = w->dilation[1] == 1 && w->group == 1 && p->x.pitch == p->x.c &&
+                first * w->stride[1] >= w->before[1] && last * w->stride[1] - w->before[1] + w->kernel[1] <= p->x.w;
     int64_t columns = lines ? 1 : w->kernel[1];
+    oy %= p->y.h;
     tile->row = row;
     tile->runs = w->kernel[0] * columns;
     tile->len = lines ? w->kernel[1] * p->x.c : p->inputs;
     for (int32_t i = 0; i < tile->height; i++) {
-        conv_corner(p, m + AMG_MIN(i, tile->rows - 1), &image, &iy, &ix);
+        int64_t iy = oy * w->stride[0] - w->before[0], ix = ox * w->stride[1] - w->before[1];
         const float **at = row + i;
-        for (int64_t ky = 0; ky < w->kernel[0]; ky++) {
-            int64_t y = iy + ky * w->dilation[0];
-            for (int64_t kx = 0; kx < columns; kx++, at += tile->height) {
-                int64_t x = ix + kx * w->dilation[1];
-                int inside = y >= 0 && y < p->x.h && x >= 0 && x < p->x.w;
-                *at = inside ? j->x + ((image * p->x.h + y) * p->x.w + x) * p->x.pitch : zeros;
+        for (int64_t ky = 0; ky < w->kernel[0]; ky++, iy += w->dilation[0]) {
+            int64_t line = (image * p->x.h + iy) * p->x.w, x = ix;
+            int inside = iy >= 0 && iy < p->x.h;
+            for (int64_t kx = 0; kx < columns; kx++, x += w->dilation[1], at += tile->height) {
+                *at = inside && x >= 0 && x < p->x.w ? j->x + (line + x) * p->x.pitch : zeros;
+            }
+        }
+        if (i < tile->rows - 1 && ++ox > right) {
+            ox = 0;
+            if (++oy == p->y.h) {
+                oy = 0;
+                image++;
             }
         }
     }
