@@ -129,7 +129,7 @@ def test_12_recursive_functions(tmp_path: Path) -> None:
     refused(made, tmp_path, "E103", "function")
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 @given(changes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=4))
 def test_any_bytes_give_a_graph_or_an_error(changes: list[tuple[int, int]], tmp_path_factory: Any) -> None:
     data = bytearray(small().SerializeToString())

@@ -17,6 +17,9 @@ def peer(model: onnx.ModelProto, x: np.ndarray) -> list[np.ndarray]:
     """What ONNX Runtime computes."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 3
+    options.graph_optimization_level = (
+        onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    )  # it fuses Pad where it may not
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return list(session.run(None, {"x": x}))
 
@@ -26,7 +29,7 @@ def error(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(np.abs(ours - theirs).max() / max(np.abs(theirs).max(), 1e-30))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_random_networks_agree_with_onnx_runtime(data: st.DataObject, tmp_path_factory: object) -> None:
     model = network(lambda options: data.draw(st.sampled_from(list(options))))
