@@ -182,8 +182,8 @@ def _sink(graph: Graph, node: Node) -> bool:
     perm = max(moving, key=lambda p: (moving[p], p))
     back = _inverse(perm)
     op = node.op.permuted(back)
-    if op is None or not _worthwhile(graph, node, found, perm):
-        return False
+    if op is None or len(graph.tensors[node.outputs[0]].shape) != len(perm) or not _worthwhile(graph, node, found, perm):
+        return False  # broadcasting against more axes than the transpose has leaves it where it is
     for i, transpose in found.items():
         here = transpose is not None and transpose.op == Transpose(perm)
         node.inputs[i] = transpose.inputs[0] if here else _permuted_input(graph, node, node.inputs[i], back)
