@@ -79,7 +79,9 @@ def _constant(name: str, data: Array, packed: object) -> Constant:
 
     if not isinstance(packed, Packed):
         if str(data.dtype) not in ("float32", "int64"):
-            raise AmalgamateError("E104", f"constants of type {data.dtype} are not supported", name, "Use float32 or int64")
+            raise AmalgamateError(
+                "E104", f"constants of type {data.dtype} are not supported", name, "Use float32 or int64"
+            )
         return Constant(name, str(data.dtype), "plain", tuple(data.shape), np.ascontiguousarray(data))
     layout = {"panels": panels, "lane_rows": lane_rows}[packed.layout]
     dims = tuple(packed.matrix.shape)

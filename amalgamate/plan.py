@@ -57,7 +57,10 @@ class Plan:
         rows = [(b.name, str(b.birth), str(b.death), str(b.bytes), str(b.offset)) for b in self.blocks]
         rows.insert(0, ("block", "from", "to", "bytes", "offset"))
         widths = [max(len(r[i]) for r in rows) for i in range(5)]
-        lines += ["  ".join([r[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(r[1:], widths[1:], strict=True))]) for r in rows]
+        lines += [
+            "  ".join([r[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(r[1:], widths[1:], strict=True))])
+            for r in rows
+        ]
         lines += [f"{t} lies in {self.homes[t]}" for t in self.homes]
         return "\n".join(lines)
 
@@ -123,7 +126,7 @@ class _Planner:
         self.graph = graph
         self.shape = {t.name: t.shape for t in graph.tensors.values()}
         self.active = [n for n, t in graph.tensors.items() if not t.constant]
-        self.producer = {name: -1 for name in graph.inputs}
+        self.producer = dict.fromkeys(graph.inputs, -1)
         self.last_use = dict.fromkeys(self.active, -1)
         self.pitchable = dict.fromkeys(self.active, False)
         for i, node in enumerate(graph.nodes):
@@ -185,7 +188,9 @@ class _Planner:
             offset, pitch = part
         else:
             contiguous = within.pitch == _width(self.shape[home])
-            if prod(self.shape[name]) != prod(self.shape[home]) or not (contiguous or width == _width(self.shape[home])):
+            if prod(self.shape[name]) != prod(self.shape[home]) or not (
+                contiguous or width == _width(self.shape[home])
+            ):
                 return None
             offset, pitch = within.offset, width if contiguous else within.pitch
         if pitch != width and (name in self.graph.outputs or not self.pitchable[name]):

@@ -17,7 +17,6 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from tools import tool
 
 from amalgamate.graph import Array, Graph, Tensor
 from amalgamate.ops import Case
@@ -25,6 +24,7 @@ from amalgamate.plan import plan
 from amalgamate.resources import folder, runtime_files
 from amalgamate.writers import model_file
 from amalgamate.writers.tables import all_ops, core_files, generated
+from tools import tool
 
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror"]
 INPUT, OUTPUT = 0, 1
@@ -204,7 +204,11 @@ class Model:
             self.raw = raw
             fields |= {"data": raw.ctypes.data + at, "size": len(data)}
         self.options = Options(
-            struct_size=ctypes.sizeof(Options), errbuf=ctypes.addressof(self.message), errbuf_size=256, flags=flags, **fields
+            struct_size=ctypes.sizeof(Options),
+            errbuf=ctypes.addressof(self.message),
+            errbuf_size=256,
+            flags=flags,
+            **fields,
         )
         if path is None:
             status = self.lib.amg_open(byref(self.options), byref(self.handle))
@@ -316,7 +320,9 @@ def amg(graph: Graph, run_passes: bool = True) -> bytes:
     return model_file.write(plan(passes.run(graph) if run_passes else graph))
 
 
-def run_c(graph: Graph, inputs: Mapping[str, Array] | Sequence[Array], isa: str = "auto", run_passes: bool = True) -> list[Array]:
+def run_c(
+    graph: Graph, inputs: Mapping[str, Array] | Sequence[Array], isa: str = "auto", run_passes: bool = True
+) -> list[Array]:
     """The outputs of a graph of the source's axis order, computed in C."""
     values = [inputs[name] for name in graph.inputs] if isinstance(inputs, Mapping) else list(inputs)
     with Model(amg(graph, run_passes)) as model, model.session(isa) as session:

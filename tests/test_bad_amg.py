@@ -1,7 +1,7 @@
 """Damaged and hostile model files: each gets a status and a message, and under sanitizers nothing else.
 
-The numbers are those of the classes of bad input that docs/format.md and the loader answer: structure, graph, shapes, mapping.
-Classes that cannot occur: 8 (there is no alignment field), 12 (nothing nests), 28 and 30 to 33 (no quantised or compressed encodings).
+The numbers are those of the classes of bad input: structure, graph, shapes, mapping. Some cannot occur: 8 (there is no
+alignment field), 12 (nothing nests, so chains are tested), 28 and 30 to 33 (no quantised or compressed encodings yet).
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from amg_bytes import COUNTS, TOTAL, WEIGHTS, Bytes
-from harness import ALLOC, RELEASE, CError, Model, amg, graph_of, inputs_of, program, run_c
 
 from amalgamate.graph import Graph, ImageSpec, Tensor
 from amalgamate.ops import registry
@@ -26,6 +24,8 @@ from amalgamate.ops.exp import Exp
 from amalgamate.ops.max_pool import MaxPool
 from amalgamate.ops.relu import Relu
 from amalgamate.ops.softmax import Softmax
+from amg_bytes import COUNTS, TOTAL, WEIGHTS, Bytes
+from harness import ALLOC, RELEASE, CError, Model, amg, graph_of, inputs_of, program, run_c
 
 MEMORY, FORMAT, VERSION, CHECKSUM, UNSUPPORTED, SHAPE, FILE = -2, -3, -4, -5, -6, -7, -8
 SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
@@ -46,7 +46,9 @@ def fire_graph() -> Graph:
         op = Conv(kernel=(kernel, kernel), strides=(1, 1), pads=(kernel // 2,) * 4, dilations=(1, 1))
         return graph.add(op, [x, w, b], name=name).outputs[0]
 
-    x = graph.add(MaxPool(kernel=(3, 3), stride=(2, 2), pads=(0, 0, 0, 0), dilation=(1, 1)), ["data"], name="pool").outputs[0]
+    x = graph.add(
+        MaxPool(kernel=(3, 3), stride=(2, 2), pads=(0, 0, 0, 0), dilation=(1, 1)), ["data"], name="pool"
+    ).outputs[0]
     x = graph.add(Relu(), [conv(x, 5, 1, "squeeze")], name="squeezed").outputs[0]
     parts = [conv(x, 4, 1, "one"), conv(x, 4, 3, "three")]
     x = graph.add(Concat(axis=1), parts, name="join").outputs[0]
@@ -287,7 +289,9 @@ def test_15_operands_out_of_range_or_made_twice() -> None:
     refused(edited().put(first + 4 * n_in, made).sealed(), FORMAT, "step 1: makes a tensor that is made already")
     weights = data.get(data.words(step_named(data, "conv"))[0] + 4)
     for tensor in (data.get(data.at["inputs"]), weights):
-        refused(edited().put(first + 4 * n_in, tensor).sealed(), FORMAT, "step 1: an output is out of range, a constant")
+        refused(
+            edited().put(first + 4 * n_in, tensor).sealed(), FORMAT, "step 1: an output is out of range, a constant"
+        )
     for section in ("inputs", "outputs"):
         refused(edited().field(section, 0, 0, data.count("tensors")).sealed(), FORMAT, f"{section[:-1]} 0")
 
@@ -369,9 +373,7 @@ def test_18_homes_that_no_step_gives() -> None:
         refused(changed.sealed(), FORMAT, f"tensor {index[name]}: its home")
     source = data.get(data.at["inputs"])
     refused(Bytes(bytes(data.data)).field("tensors", source, 12, index["a"]).sealed(), FORMAT, "input 0: has a home")
-    refused(
-        Bytes(bytes(data.data)).field("tensors", index["a"], 12, source).sealed(), FORMAT, "no step makes its home"
-    )
+    refused(Bytes(bytes(data.data)).field("tensors", index["a"], 12, source).sealed(), FORMAT, "no step makes its home")
     for home in (data.count("tensors"), 0xFFFFFFFE, 0x80000000):
         refused(Bytes(bytes(data.data)).field("tensors", index["a"], 12, home).sealed(), FORMAT, "out of range")
 
@@ -479,7 +481,9 @@ def test_29_the_cost_of_a_run_is_known_before_it() -> None:
     rng = np.random.default_rng(0)
     w = rng.standard_normal((64, 64, 1, 1)).astype(np.float32)
     graph = Graph("bomb", {"x": Tensor("x", (1, 64, 2, 2)), "w": Tensor("w", w.shape, data=w)}, [], ["x"])
-    graph.outputs = list(graph.add(Conv(kernel=(1, 1), strides=(1, 1), pads=(0,) * 4, dilations=(1, 1)), ["x", "w"]).outputs)
+    graph.outputs = list(
+        graph.add(Conv(kernel=(1, 1), strides=(1, 1), pads=(0,) * 4, dilations=(1, 1)), ["x", "w"]).outputs
+    )
     with Model(amg(graph)) as model, model.session() as session:
         for side in (3, 1000):
             session.set_shape(0, (1, 64, side, side))

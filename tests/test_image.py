@@ -11,10 +11,10 @@ from itertools import product
 
 import numpy as np
 import pytest
-from harness import INPUT, CError, Model, amg
 from PIL import Image
 
 from amalgamate.graph import Graph, ImageSpec, Tensor
+from harness import INPUT, CError, Model, amg
 
 FORMATS = {"L": 1, "RGB": 2, "BGR": 3, "RGBA": 4, "BGRA": 5}
 
@@ -98,7 +98,9 @@ def expected(spec: ImageSpec, size: tuple[int, int], rgb: np.ndarray) -> np.ndar
     return values[None] if spec.channels_last else values.transpose(2, 0, 1)[None]
 
 
-@pytest.mark.parametrize(("format", "order", "channels_last"), list(product(FORMATS, ("rgb", "bgr", "gray"), (False, True))))
+@pytest.mark.parametrize(
+    ("format", "order", "channels_last"), list(product(FORMATS, ("rgb", "bgr", "gray"), (False, True)))
+)
 def test_every_format_order_and_layout(format: str, order: str, channels_last: bool) -> None:
     rgb = picture(61, 47)
     spec = ImageSpec("x", order, (104.0, 117.0, 123.0), (1.0, 2.0, 57.5), 32, (27, 31), channels_last)

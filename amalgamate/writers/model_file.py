@@ -16,6 +16,7 @@ MAGIC = b"\x89AMG\r\n\x1a\n"
 VERSION = (1, 0)
 ENDIAN = 0x01020304
 SUM_FACTOR = 0x3C6EF372FE94F82A
+CHUNK = 1 << 20  # words summed at a time
 HEADER = 128
 ALIGN = 64
 NONE = 0xFFFFFFFF
@@ -28,9 +29,8 @@ def checksum(data: bytes | memoryview) -> int:
     """With w the 32-bit words: sum over i of w[i] (1 + K (count - i)) modulo 2^64. The length is a multiple of 4."""
     words = np.frombuffer(data, "<u4")
     total = 0
-    step = 1 << 20
-    for start in range(0, len(words), step):
-        part = words[start : start + step].astype(np.uint64)
+    for start in range(0, len(words), CHUNK):
+        part = words[start : start + CHUNK].astype(np.uint64)
         factor = np.arange(len(words) - start, len(words) - start - len(part), -1, dtype=np.int64).astype(np.uint64)
         factor = factor * np.uint64(SUM_FACTOR) + np.uint64(1)
         total += int((part * factor).sum(dtype=np.uint64))
@@ -40,7 +40,7 @@ def checksum(data: bytes | memoryview) -> int:
 def write(plan: Plan) -> bytes:
     """The model file of a plan. Equal plans give equal bytes. Raises E120 where a value is beyond the format."""
     try:
-        return _Writer(plan).bytes()
+        return _Writer(plan).file()
     except (struct.error, KeyError) as e:
         raise AmalgamateError("E120", f"the model does not fit into a model file: {e}", plan.graph.name) from e
 
@@ -68,18 +68,18 @@ class _Writer:
         self.index = {name: i for i, name in enumerate(names)}
         self.weights_bytes = 0
 
-    def bytes(self) -> bytes:
+    def file(self) -> bytes:
         """Header, records, strings, padding, weights."""
         tensors = [self.tensor(name) for name in self.index]
         steps, words = self.steps()
-        io = [struct.pack("<I", self.index[n]) for n in self.graph.inputs], [
-            struct.pack("<I", self.index[n]) for n in self.graph.outputs
-        ]
+        inputs = [struct.pack("<I", self.index[n]) for n in self.graph.inputs]
+        outputs = [struct.pack("<I", self.index[n]) for n in self.graph.outputs]
+        symbols = self.symbols()
         meta = {"name": self.graph.name, **self.graph.meta}
         metas = [struct.pack("<II", self.strings(k), self.strings(v)) for k, v in meta.items() if k]
         labels = [struct.pack("<I", self.strings(text)) for text in self.graph.labels]
         images = [self.image(self.graph.image)] if self.graph.image else []
-        sections = [tensors, steps, words, *io, self.symbols(), metas, labels, images]
+        sections = [tensors, steps, words, inputs, outputs, symbols, metas, labels, images]
         records = b"".join(b"".join(s) for s in sections)
         control = _pad(b"\0" * HEADER + records + bytes(self.strings.table))[HEADER:]
         weights = b"".join(_pad(c.data.tobytes()) for c in self.plan.constants.values())
@@ -143,7 +143,9 @@ class _Writer:
         order = ORDERS[spec.order]
         channels = 1 if spec.order == "gray" else 3
         head = struct.pack("<IBBBx", self.graph.inputs.index(spec.input), order, spec.channels_last, mode)
-        mean, std = (tuple(v)[:channels] + (d,) * (3 - len(tuple(v)[:channels])) for v, d in ((spec.mean, 0.0), (spec.std, 1.0)))
+        mean, std = (
+            tuple(v)[:channels] + (d,) * (3 - len(tuple(v)[:channels])) for v, d in ((spec.mean, 0.0), (spec.std, 1.0))
+        )
         return head + struct.pack("<4I6f", *sides, *(spec.crop or (0, 0)), *mean, *std)
 
 
