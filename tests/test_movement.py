@@ -19,10 +19,12 @@ from amalgamate.graph import Array, Graph, Tensor
 from amalgamate.ops import Case, Op, Source, Spatial, Unsupported, by_source
 from amalgamate.ops._resizing import COORDINATES, NEAREST
 from amalgamate.ops.avg_pool import AvgPool
+from amalgamate.ops.compare import RELATIONS, Compare
 from amalgamate.ops.concat import Concat
 from amalgamate.ops.depth_to_space import DepthToSpace
 from amalgamate.ops.expand import Expand
 from amalgamate.ops.gather import Gather
+from amalgamate.ops.gather_elements import GatherElements
 from amalgamate.ops.identity import Identity
 from amalgamate.ops.max_pool import MaxPool
 from amalgamate.ops.pad import Pad
@@ -37,8 +39,8 @@ from amalgamate.ops.where import Where
 from amalgamate.reference import run
 
 NAMES = [
-    "avg_pool", "cast", "concat", "depth_to_space", "expand", "gather", "identity", "max_pool", "pad", "reshape", "resize",
-    "slice", "space_to_depth", "split", "tile", "transpose", "where",
+    "avg_pool", "cast", "compare", "concat", "depth_to_space", "expand", "gather", "gather_elements", "identity", "integral",
+    "max_pool", "pad", "reshape", "resize", "slice", "space_to_depth", "split", "tile", "transpose", "where",
 ]  # fmt: skip
 few = settings(max_examples=60, deadline=None)
 some = settings(max_examples=25, deadline=None)
@@ -173,6 +175,25 @@ def test_where(data: st.DataObject, shape: tuple[int, ...], dtype: str, mask: st
 
     condition = (values(*part(), dtype="int64") % 2).astype(mask)
     agree(Case(Where(), [condition, values(*part(), dtype=dtype), -values(*part(), dtype=dtype)]))
+
+
+@some
+@given(st.data(), shapes, dtypes, st.sampled_from(list(RELATIONS)))
+def test_compare(data: st.DataObject, shape: tuple[int, ...], dtype: str, relation: str) -> None:
+    def part() -> Array:
+        dims = tuple(data.draw(st.sampled_from([1, n])) for n in shape)[data.draw(st.integers(0, len(shape))) :]
+        return values(*dims, dtype="int64").astype(dtype) % 3
+
+    agree(Case(Compare(relation), [part(), part()]))
+
+
+@some
+@given(st.data(), shapes, dtypes)
+def test_gather_elements(data: st.DataObject, shape: tuple[int, ...], dtype: str) -> None:
+    axis = data.draw(st.integers(0, len(shape) - 1))
+    wanted = tuple(data.draw(st.integers(1, 9 if i == axis else n)) for i, n in enumerate(shape))
+    indices = np.random.default_rng(0).integers(-shape[axis] - 2, shape[axis] + 2, wanted)
+    agree(Case(GatherElements(axis), [values(*shape, dtype=dtype), np.asarray(indices, np.int64)]))
 
 
 @some
@@ -450,11 +471,9 @@ def test_permuted_operators_commute_with_a_transpose(op: Op) -> None:
         ("Cast", {"to": 10}, "float16"),
         ("Cast", {"to": 99}, "element types"),
         ("Range", {}, "not a constant"),
-        ("Equal", {}, "not known at build time"),
     ],
 )
 def test_what_cannot_be_is_refused_with_a_reason(type: str, attrs: dict[str, Any], why: str) -> None:
     src = source(type, (1, 3, 6, 6), attrs, outputs=2 if type == "Split" else 1)
-    src.inputs *= 2 if type == "Equal" else 1
     with pytest.raises(Unsupported, match=why):
         by_source("onnx")[type].from_onnx(src)

@@ -42,7 +42,7 @@ class Identity(Op):
                 src.refuse("it is in training mode")
         src.alias(src.inputs[0], src.outputs[0])
         if len(src.outputs) > 1 and src.outputs[1]:
-            mask = src.constant(np.ones(src.shape(0), dtype=np.bool_), "mask")
+            mask = src.constant(np.ones(src.shape(0), dtype=np.int64), "mask")
             src.alias(mask, src.outputs[1])
 
     @classmethod

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from amalgamate.graph import Array, Shape
-from amalgamate.ops import Case, Op, Source
+from amalgamate.ops import Case, Op
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,3 @@ class Where(Op):
             yield Case(Where(), [mask, *values], constants=(0,), name=f"{condition}, {x}, {y}")
         numbers = [np.arange(6, dtype=np.int64).reshape(2, 3), np.array([9], np.int64)]
         yield Case(Where(), [np.array([[1], [0]], np.int64), *numbers], name="int64")
-
-    @classmethod
-    def from_onnx(cls, src: Source) -> None:
-        """A Boolean condition that is constant becomes int64, which steps can read."""
-        inputs, condition = list(src.inputs), src.const(0)
-        if condition is not None and not all(src.const(i) is not None for i in (1, 2)):
-            inputs[0] = src.constant(condition.astype(np.int64), "condition")
-        src.emit(cls(), inputs, src.outputs)

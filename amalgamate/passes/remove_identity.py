@@ -16,7 +16,7 @@ def run(graph: Graph) -> Graph:
 
 def _is_identity(graph: Graph, node: Node) -> bool:
     if isinstance(node.op, Cast):
-        return graph.tensors[node.inputs[0]].dtype == graph.tensors[node.outputs[0]].dtype
+        return node.op.to != "bool" and graph.tensors[node.inputs[0]].dtype == graph.tensors[node.outputs[0]].dtype
     return isinstance(node.op, Identity)
 
 

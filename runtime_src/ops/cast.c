@@ -1,5 +1,5 @@
-/* cast.c - y = x as another type. Attribute: to (0: float32, 1: int64). float32 to int64 rounds towards zero and saturates;
- * NaN becomes 0. */
+/* cast.c - y = x as another type. Attribute: to (0: float32, 1: int64, 2: int64 that is 1 where x is not 0). float32 to
+ * int64 rounds towards zero and saturates; NaN becomes 0. */
 #include "op.h"
 
 static int32_t cast_check(amg_check *c, amg_step *s)
@@ -13,7 +13,7 @@ static int32_t cast_check(amg_check *c, amg_step *s)
     if (!x || x->packing != AMG_PLAIN || (x->dtype != AMG_F32 && x->dtype != AMG_I64)) {
         return amg_fail(c, AMG_E_FORMAT, "its input is not a plain tensor of float32 or int64");
     }
-    if (!amg_attrs_done(&a) || (to != 0 && to != 1)) {
+    if (!amg_attrs_done(&a) || to < 0 || to > 2) {
         return amg_fail(c, AMG_E_FORMAT, "to is not a known type");
     }
     return amg_set_out(c, s->out[0], to ? AMG_I64 : AMG_F32, x->ndim, x->dim);
@@ -34,7 +34,12 @@ static void cast_run(const amg_step *s, const amg_context *t)
 {
     const amg_value *x = s->in[0], *y = s->out[0];
     (void)t;
-    if (x->dtype == y->dtype) {
+    if (s->attr[0] == 2) {
+        for (int64_t i = 0; i < x->count; i++) {
+            const int64_t *whole = (const int64_t *)x->data;
+            ((int64_t *)y->data)[i] = x->dtype == AMG_I64 ? whole[i] != 0 : ((const float *)x->data)[i] != 0;
+        }
+    } else if (x->dtype == y->dtype) {
         memcpy(y->data, x->data, (size_t)x->count * (x->dtype == AMG_I64 ? sizeof(int64_t) : sizeof(float)));
     } else if (y->dtype == AMG_I64) {
         for (int64_t i = 0; i < x->count; i++) {
