@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 import onnx.parser
+import pytest
+from onnx import numpy_helper
 
 from amalgamate import importers, reference
+from amalgamate.errors import AmalgamateError
 from amalgamate.graph import Array, Graph
 
 
@@ -35,3 +38,27 @@ def run(graph: Graph, **inputs: Array) -> list[Array]:
     values = {name: np.asarray(value, graph.tensors[name].dtype) for name, value in inputs.items()}
     results = reference.run(graph, values)
     return [results[name] for name in graph.outputs]
+
+
+def with_weights(text: str, **weights: np.ndarray) -> onnx.ModelProto:
+    """The model `text` with initialisers."""
+    made = model(text)
+    made.graph.initializer.extend(numpy_helper.from_array(data, name) for name, data in weights.items())
+    return made
+
+
+def refused(made: onnx.ModelProto, folder: Path, code: str, *parts: str, **options: Any) -> None:
+    """Expects reading `made` to raise error `code` with every one of `parts` in its text."""
+    with pytest.raises(AmalgamateError) as caught:
+        read(made, folder, **options)
+    assert caught.value.code == code, str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def outcome(path: Path) -> Graph | AmalgamateError:
+    """What reading gives; any other exception passes through and fails the test."""
+    try:
+        return importers.read(path)
+    except AmalgamateError as error:
+        return error
