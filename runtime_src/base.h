@@ -58,12 +58,8 @@
 #else
 #define AMG_HAVE_WASM 0
 #endif
-/* Where every target has vectors, scalar kernels would be dead weight; AMG_WITH_SCALAR keeps them, for comparison. */
-#if defined(AMG_WITH_SCALAR) || !(AMG_HAVE_NEON || AMG_HAVE_WASM)
-#define AMG_HAVE_SCALAR 1
-#else
-#define AMG_HAVE_SCALAR 0
-#endif
+/* Where every machine of the target has vectors, scalar kernels would be dead weight. */
+#define AMG_HAVE_SCALAR (!AMG_HAVE_NEON && !AMG_HAVE_WASM)
 
 #define AMG_LANES 16  /* outputs per weight panel, on every instruction set */
 #define AMG_ALIGN 64  /* bytes: weights in the file, tensors in the arena */

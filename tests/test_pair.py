@@ -126,7 +126,7 @@ def test_runtime_compiles_without_warnings(compiler: str, tmp_path: Path) -> Non
     run(tool(compiler), "-std=c99", "-O2", *STRICT, "-c", paths[0], "-o", tmp_path / "amg.o")
 
 
-@pytest.mark.parametrize("switch", ["NO_FILE", "NO_IMAGE", "NO_PROFILE", "NO_THREADS", "SCALAR_ONLY", "WITH_SCALAR"])
+@pytest.mark.parametrize("switch", ["NO_FILE", "NO_IMAGE", "NO_PROFILE", "NO_THREADS", "SCALAR_ONLY"])
 def test_switches_compile_without_warnings(switch: str, tmp_path: Path, lenet: am.Built) -> None:
     paths = lenet.write(tmp_path)
     run(tool("gcc"), "-std=c99", "-O1", "-fsyntax-only", *STRICT, f"-DAMG_{switch}", paths[0])

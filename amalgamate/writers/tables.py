@@ -26,12 +26,15 @@ class Isa:
         return f"simd/f32_{self.name}.h"
 
 
-ISAS = (
-    Isa("scalar", "AMG_HAVE_SCALAR", "AMG_ISA_SCALAR"),
-    Isa("avx2", "AMG_HAVE_X86", "AMG_ISA_AVX2"),
-    Isa("avx512", "AMG_HAVE_X86", "AMG_ISA_AVX512"),
-    Isa("neon", "AMG_HAVE_NEON", "AMG_ISA_NEON"),
-    Isa("wasm", "AMG_HAVE_WASM", "AMG_ISA_WASM"),
+# Of each group a translation unit holds one, or none: the kernels' bodies stand once for all of the group.
+GROUPS = (
+    (
+        Isa("scalar", "AMG_HAVE_SCALAR", "AMG_ISA_SCALAR"),
+        Isa("neon", "AMG_HAVE_NEON", "AMG_ISA_NEON"),
+        Isa("wasm", "AMG_HAVE_WASM", "AMG_ISA_WASM"),
+    ),
+    (Isa("avx2", "AMG_HAVE_X86", "AMG_ISA_AVX2"),),
+    (Isa("avx512", "AMG_HAVE_X86", "AMG_ISA_AVX512"),),
 )
 
 
@@ -59,7 +62,7 @@ def generated(ops: Iterable[str]) -> dict[str, str]:
     tables = [k for k in kernels if f"AMG_KERNELS({k})" in files[f"kernels/{k}.h"]]
     headers = [h for h in ("simd/vocabulary.h",) if h in files] + [f"kernels/{k}.h" for k in kernels]
     return {
-        "generated/kernels.c": render("kernels.c.j2", headers=headers, bodies=bodies, tables=tables, isas=ISAS),
+        "generated/kernels.c": render("kernels.c.j2", headers=headers, bodies=bodies, tables=tables, groups=GROUPS),
         "generated/model.c": render("model.c.j2", size=0),
         "generated/ops.c": render("ops.c.j2", ops=ops),
     }

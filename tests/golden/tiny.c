@@ -57,10 +57,14 @@ AMG_INTERNAL const int32_t amg_op_count = 1;
 
 #if AMG_HAVE_SCALAR
 /* begin simd/f32_scalar.h */
+#elif AMG_HAVE_NEON
+/* begin simd/f32_neon.h */
+#elif AMG_HAVE_WASM
+/* begin simd/f32_wasm.h */
+#endif
 /* begin kernels/math.inc */
 /* begin kernels/activate.inc */
 /* begin simd/end.inc */
-#endif
 
 #if AMG_HAVE_X86
 /* begin simd/f32_avx2.h */
@@ -76,34 +80,20 @@ AMG_INTERNAL const int32_t amg_op_count = 1;
 /* begin simd/end.inc */
 #endif
 
-#if AMG_HAVE_NEON
-/* begin simd/f32_neon.h */
-/* begin kernels/math.inc */
-/* begin kernels/activate.inc */
-/* begin simd/end.inc */
-#endif
-
-#if AMG_HAVE_WASM
-/* begin simd/f32_wasm.h */
-/* begin kernels/math.inc */
-/* begin kernels/activate.inc */
-/* begin simd/end.inc */
-#endif
-
 AMG_INTERNAL const amg_activate_kernels *const amg_activate[AMG_ISA_COUNT] = {
 #if AMG_HAVE_SCALAR
     [AMG_ISA_SCALAR] = &amg_activate__scalar,
-#endif
-#if AMG_HAVE_X86
-    [AMG_ISA_AVX2] = &amg_activate__avx2,
-#endif
-#if AMG_HAVE_X86
-    [AMG_ISA_AVX512] = &amg_activate__avx512,
 #endif
 #if AMG_HAVE_NEON
     [AMG_ISA_NEON] = &amg_activate__neon,
 #endif
 #if AMG_HAVE_WASM
     [AMG_ISA_WASM] = &amg_activate__wasm,
+#endif
+#if AMG_HAVE_X86
+    [AMG_ISA_AVX2] = &amg_activate__avx2,
+#endif
+#if AMG_HAVE_X86
+    [AMG_ISA_AVX512] = &amg_activate__avx512,
 #endif
 };
