@@ -24,7 +24,6 @@ class Net:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[TensorProto] = []
         self.shapes: dict[str, tuple[int, ...]] = {"x": shape}
-        self.input = helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)
 
     def weight(self, *shape: int, scale: float = 1.0, base: float = 0.0) -> str:
         data = base + scale * self.rng.standard_normal(shape)
@@ -52,8 +51,10 @@ class Net:
         return self.add(op, inputs, **attrs)[0]
 
     def model(self, *outputs: str) -> onnx.ModelProto:
-        values = [helper.make_tensor_value_info(o, TensorProto.FLOAT, self.shapes[o]) for o in outputs]
-        made = self._model(helper.make_graph(self.nodes, "net", [self.input], values, self.weights))
+        """The model that gives `outputs`, for any batch size."""
+        values = [helper.make_tensor_value_info(o, TensorProto.FLOAT, ("N", *self.shapes[o][1:])) for o in outputs]
+        x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ("N", *self.shapes["x"][1:]))
+        made = self._model(helper.make_graph(self.nodes, "net", [x], values, self.weights))
         onnx.checker.check_model(made)
         return made
 
@@ -150,11 +151,11 @@ class Net:
         return self.op("Mul", x, gate)
 
     def shuffle(self, x: str) -> str:
-        n, c, h, w = self.shapes[x]
+        c, h, w = self.shapes[x][1:]
         group = self.draw([g for g in (1, 2, 3) if c % g == 0])
-        apart = self.op("Reshape", x, self.constant(np.array([n, group, c // group, h, w])))
+        apart = self.op("Reshape", x, self.constant(np.array([0, group, c // group, h, w])))
         return self.op(
-            "Reshape", self.op("Transpose", apart, perm=[0, 2, 1, 3, 4]), self.constant(np.array([n, c, h, w]))
+            "Reshape", self.op("Transpose", apart, perm=[0, 2, 1, 3, 4]), self.constant(np.array([0, c, h, w]))
         )
 
     def move(self, x: str) -> str:
@@ -212,8 +213,8 @@ class Net:
 
     def tokens(self, x: str) -> str:
         """[N, C, H, W] as H*W tokens of C features: a normalisation, a product, and attention."""
-        n, c = self.shapes[x][:2]
-        rows = self.op("Transpose", self.op("Reshape", x, self.constant(np.array([n, c, -1]))), perm=[0, 2, 1])
+        c = self.shapes[x][1]
+        rows = self.op("Transpose", self.op("Reshape", x, self.constant(np.array([0, c, -1]))), perm=[0, 2, 1])
         scale, shift = self.weight(c, scale=0.1, base=1), self.weight(c, scale=0.1)
         rows = self.op("LayerNormalization", rows, scale, shift, epsilon=EPSILON)
         rows = self.op("MatMul", rows, self.weight(c, c, scale=c**-0.5))
@@ -234,7 +235,7 @@ LAYERS = ("conv", "conv", "conv_transpose", "pool", "norm", "activation", "chann
 
 def network(draw: Draw) -> onnx.ModelProto:
     """One to eight layers and a head; sometimes an inner tensor is an output too."""
-    net = Net(draw, draw([1, 2]), draw([1, 3, 4, 17]), draw([4, 5, 8, 13]), draw([4, 7, 12]))
+    net = Net(draw, 1, draw([1, 3, 4, 17]), draw([4, 5, 8, 13]), draw([4, 7, 12]))
     x, outputs = "x", []
     for _ in range(draw(range(1, 9))):
         x = getattr(net, draw(LAYERS))(x)
