@@ -2,6 +2,7 @@
 # make test           set up what the tests need, run all of them
 # make check          all that must hold: format, lint, types, C warnings, sanitizers, tests
 # make bench          time the benchmark networks beside ONNX Runtime: the table of the README
+# make figures        measure memory, opening, size and compile time beside their limits
 # make conformance    run the ONNX backend tests and write docs/conformance.md
 # make digits         train the digit network again
 # make op NAME=gelu   start a new operator: both halves, as skeletons
@@ -9,7 +10,7 @@
 PY := .venv/bin/python
 JOBS ?= 2
 
-.PHONY: demo test check bench conformance digits op setup setup-tests
+.PHONY: demo test check bench figures conformance digits op setup setup-tests
 
 demo: setup
 	@.venv/bin/amalgamate demo -o dist
@@ -22,6 +23,10 @@ check: setup-tests
 
 bench: setup-tests
 	@$(PY) benchmarks/latency.py
+
+figures: setup-tests
+	@$(PY) benchmarks/memory.py
+	@$(PY) benchmarks/size.py
 
 conformance: setup-tests
 	@$(PY) tests/conformance.py

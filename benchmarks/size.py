@@ -40,7 +40,7 @@ class Figure:
 
     def __str__(self) -> str:
         verdict = "ok" if self.value <= self.limit else "OVER"
-        return f"{self.what:58} {self.value:10,.1f} {self.unit:5} limit {self.limit:9,.0f}  {verdict}"
+        return f"{self.what:58} {self.value:10,.2f} {self.unit:5} limit {self.limit:9,g}  {verdict}"
 
 
 def seconds(command: list[str | Path]) -> float:
