@@ -123,6 +123,7 @@ AMG_INTERNAL int32_t amg_same_shape(amg_check *c, amg_step *s)
 
 AMG_INTERNAL int32_t amg_nhwc_of(const amg_value *v, amg_nhwc *out)
 {
+    memset(out, 0, sizeof *out); /* so that a caller that knows the answer need not look at it */
     if (v->ndim != 3 && v->ndim != 4) {
         return 0;
     }
