@@ -89,7 +89,7 @@ class Slice(Op):
         given = src.attr("offset", ())
         offsets = [int(o) for o in given] if isinstance(given, (list, tuple)) else [int(given)]
         offsets = (offsets or [0]) * (len(axes) if len(offsets) < 2 else 1)
-        if len(offsets) != len(axes) or len(like) != len(x):
+        if not axes or len(offsets) != len(axes) or len(like) != len(x):
             src.refuse(f"{len(offsets)} offsets for {len(axes)} axes, or bottoms of different rank")
         ends = tuple(offset + like[axis] for offset, axis in zip(offsets, axes, strict=True))
         if min(offsets) < 0 or any(end > x[axis] for end, axis in zip(ends, axes, strict=True)):
