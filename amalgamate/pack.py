@@ -65,7 +65,7 @@ def pack(graph: Graph) -> tuple[dict[str, Constant], list[list[str]]]:
             data = graph.data(name)
             if data is not None:
                 constant = _constant(f"{name}#{len(constants)}", data, node.op.weights(i, data))
-                digest = hashlib.sha256(constant.data).digest()
+                digest = hashlib.sha256(constant.data.tobytes()).digest()
                 names[i] = stored.setdefault((constant.layout, constant.dims, constant.dtype, digest), constant.name)
                 if names[i] == constant.name:
                     constants[constant.name] = constant

@@ -249,7 +249,8 @@ class _Planner:
 
     def blocks(self) -> list[Block]:
         """The blocks of all roots, in the order of the model file's tensors, then those of scratch memory."""
-        graph, found = self.graph, {}
+        graph = self.graph
+        found: dict[str, Block] = {}
         for name in [*graph.inputs, *(o for n in graph.nodes for o in n.outputs)]:
             root = self.places[name].root
             last = max(self.last_use[name], self.producer[name])
