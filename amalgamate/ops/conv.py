@@ -15,6 +15,7 @@ import numpy as np
 from amalgamate.graph import Array, Shape
 from amalgamate.ops import Case, Packed, Source
 from amalgamate.ops._window import Window, caffe_window, halves, onnx_window, packed_bytes
+from amalgamate.ops._winograd import winograd_bytes
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,9 @@ class Conv(Window):
             rows = self.kernel[0] if len(self.kernel) > 1 else 1
             expanded = rows * x[-2] * lanes * 4 if w[0] > self.group else 0
             return expanded + (taps * lanes * 4 if self.dynamic else 0)
+        winograd = winograd_bytes(self, x, w, outputs[0])
+        if winograd:
+            return winograd
         packed = packed_bytes(self.group, outputs_per_group, k) if self.dynamic else 0
         if taps == 1 and set(self.strides) == {1} and not any(self.pads) and self.group == 1:
             return packed

@@ -2,13 +2,14 @@
  *
  * x [N, H, W, C] or [N, W, C]; weights as panels [group, O / group, kh * kw * I], as lane rows [kh * kw, O] where each
  * group is one channel, or plain [O, I, kh, kw] where they are not constant; bias [O]; add as y. Not in place.
- * A matrix product whose rows are reached through pointers: nothing is copied but zeros for the padding. */
+ * A matrix product whose rows are reached through pointers: nothing is copied but zeros for the padding; or Winograd's way. */
 #include "kernels/activate.h"
 #include "kernels/depthwise.h"
 #include "kernels/fused.h"
 #include "kernels/gemm.h"
 #include "kernels/panels.h"
 #include "kernels/window.h"
+#include "kernels/winograd.h"
 #include "op.h"
 
 #define CONV_TILES 16             /* most tiles of a block: they share the weights in cache */
@@ -19,6 +20,8 @@ typedef struct conv_plan {
     amg_nhwc x, y;
     int64_t taps, inputs, outputs, k; /* inputs and outputs per group; k = taps * inputs */
     int32_t depthwise, plain;         /* plain: 1x1 with nothing around it, a matrix product as it stands */
+    int32_t winograd;                 /* 3x3 where F(4x4, 3x3) pays, cut as `cut` says */
+    amg_winograd_cut cut;
     int64_t tiles;                    /* per block */
     int64_t zeros_at, packed_at;      /* bytes into the scratch: a row of zeros; weights packed, or rows expanded */
     int64_t scratch;
@@ -72,6 +75,16 @@ static const char *conv_weights(const amg_value *w, conv_plan *p)
     return NULL;
 }
 
+/* Chooses between the direct way and Winograd's; winograd_bytes in amalgamate/ops/_winograd.py does the same. */
+static void conv_choose(conv_plan *p, const int64_t out[2])
+{
+    const amg_window *w = &p->win;
+    int ones = w->stride[0] == 1 && w->stride[1] == 1 && w->dilation[0] == 1 && w->dilation[1] == 1;
+    p->winograd = w->kernel[0] == 3 && w->kernel[1] == 3 && ones && !w->dynamic && !p->depthwise &&
+                  amg_winograd_cut_of(p->x.n, out[0], out[1], p->inputs, p->outputs, &p->cut) &&
+                  amg_winograd_pays(&p->cut, p->inputs, p->outputs, out[0] * out[1] * p->x.n);
+}
+
 /* Lays out the scratch; Conv.scratch in amalgamate/ops/conv.py computes the same. */
 static const char *conv_scratch(conv_plan *p)
 {
@@ -91,6 +104,10 @@ static const char *conv_scratch(conv_plan *p)
     }
     p->tiles = 0;
     p->zeros_at = p->packed_at = 0;
+    if (p->winograd) {
+        p->scratch = amg_winograd_scratch(&p->cut);
+        return NULL;
+    }
     if (p->depthwise) {
         if (p->outputs > 1 && (!amg_mul(w->kernel[0], p->x.w, &expanded) || !amg_mul(expanded, lanes, &expanded))) {
             return "the input rows are too large to be expanded";
@@ -126,6 +143,7 @@ static const char *conv_read(const amg_step *s, conv_plan *p, int64_t out[2])
     if ((wrong = conv_output(&p->x, &p->win, out)) || (wrong = conv_weights(s->in[1], p))) {
         return wrong;
     }
+    conv_choose(p, out);
     return conv_scratch(p);
 }
 
@@ -272,6 +290,23 @@ static void conv_plain_job(void *arg, int64_t begin, int64_t end, int32_t thread
     }
 }
 
+/* Items are blocks of tiles, times groups, times slices of a group's output channels. */
+static void conv_winograd_job(void *arg, int64_t begin, int64_t end, int32_t thread)
+{
+    const conv_work *j = (const conv_work *)arg;
+    const conv_plan *p = &j->p;
+    for (int64_t item = begin; item < end; item++) {
+        int64_t block = item / (p->win.group * j->slices), g = item / j->slices % p->win.group, at = g * p->outputs;
+        int64_t n0 = item % j->slices * j->slice, n1 = AMG_MIN(n0 + j->slice, p->outputs);
+        amg_winograd_layer l = {j->x + g * p->inputs, j->w + g * amg_round_up(p->outputs, AMG_LANES) * p->k,
+                                j->bias ? j->bias + at : NULL, j->add ? j->add + at : NULL, j->out + at,
+                                p->x.n, p->x.h, p->x.w, p->inputs, p->x.pitch,
+                                p->y.h, p->y.w, p->outputs, p->y.pitch, j->add_pitch,
+                                p->win.before[0], p->win.before[1], j->lo, j->hi};
+        amg_winograd[j->t->isa]->run(&l, &p->cut, block, n0, n1, (float *)amg_scratch_of(j->t, thread));
+    }
+}
+
 /* Every channel `multiplier` times, so that outputs and inputs of a depthwise convolution lie lane by lane. */
 static void conv_expand(const conv_plan *p, const float *x, float *out, int64_t pitch)
 {
@@ -357,6 +392,14 @@ static void conv_run(const amg_step *s, const amg_context *t)
     amg_activation_clamp(&j.p.win.act, &j.lo, &j.hi);
     if (j.p.depthwise) {
         amg_parallel(t, j.p.y.n * j.p.y.h, 1, conv_depthwise_job, &j);
+        return;
+    }
+    if (j.p.winograd) {
+        int64_t items = j.p.cut.blocks * j.p.win.group;
+        j.slice = amg_gemm_slice(t, j.p.outputs, items);
+        j.slices = (j.p.outputs + j.slice - 1) / j.slice;
+        amg_parallel(t, items * j.slices, 1, conv_winograd_job, &j);
+        conv_activate(&j, j.out, pixels, j.p.win.group * j.p.outputs);
         return;
     }
     j.block = (j.p.plain ? CONV_TILES : j.p.tiles) * amg_gemm_height(gemm, j.p.outputs, pixels);

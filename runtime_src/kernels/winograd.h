@@ -1,0 +1,82 @@
+/* winograd.h - 3x3 convolution of stride 1 by Winograd's F(4x4, 3x3): 36 products where the direct way takes 144.
+ *
+ * Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, with points 0, +-1, +-2, infinity.
+ * Input tiles of 6x6 become 36 matrices [tiles][channels], weights 36 of [channels][outputs], whose products become tiles
+ * of 4x4. Weights are transformed anew for each block of tiles, in cache: a few percent of the time, and no memory. */
+#ifndef AMG_KERNELS_WINOGRAD_H
+#define AMG_KERNELS_WINOGRAD_H
+
+#include "kernels/gemm.h"
+#include "op.h"
+
+#define AMG_WINOGRAD_MOST_TILES 98           /* of a block */
+#define AMG_WINOGRAD_V_FLOATS (256 * 1024)   /* at most, unless the fewest tiles need more: transformed input */
+#define AMG_WINOGRAD_U_FLOATS 2048           /* per matrix: transformed weights that stay in the second-level cache */
+
+typedef struct amg_winograd_layer { /* one group */
+    const float *x, *w, *bias, *add; /* w: panels of [9 * c][16]; bias and add may be NULL */
+    float *out;
+    int64_t images, h, w_in, c, x_pitch;
+    int64_t oh, ow, n, out_pitch, add_pitch;
+    int64_t pad_top, pad_left;
+    float lo, hi;
+} amg_winograd_layer;
+
+/* How a layer is cut: the same on every instruction set. */
+typedef struct amg_winograd_cut {
+    int64_t rows, columns, tiles;  /* of tiles per image, and of all images */
+    int64_t block, blocks;         /* tiles of a block, and how many blocks */
+    int64_t panels, depth;         /* outputs / 16 and channels of the weights that are transformed at a time */
+    int64_t v_step;                /* floats from one transformed matrix to the next, off powers of two */
+    int64_t v_floats, u_floats, m_floats, zeros;
+} amg_winograd_cut;
+
+/* Whether F(4x4, 3x3) takes less time than the direct way, by a count of their instructions; fits() first. */
+static inline int amg_winograd_pays(const amg_winograd_cut *cut, int64_t c, int64_t n, int64_t pixels)
+{
+    double rows = (double)cut->blocks * (double)((cut->block + 7) / 8 * 8), area = (double)c * (double)n;
+    double direct = 9.0 * area * (double)pixels;
+    double tiles = (double)cut->tiles * (250.0 * (double)c + 200.0 * (double)n);
+    return 36.0 * area * rows + tiles + 160.0 * area * (double)cut->blocks < 0.9 * direct;
+}
+
+/* Cuts a layer of `images` maps of oh x ow outputs; 0 where a count does not fit. */
+static inline int amg_winograd_cut_of(int64_t images, int64_t oh, int64_t ow, int64_t c, int64_t n, amg_winograd_cut *cut)
+{
+    int64_t most, lanes;
+    if (c < 8 || n < 8 || c > 65536 || n > 65536) {
+        return 0;
+    }
+    cut->rows = (oh + 3) / 4;
+    cut->columns = (ow + 3) / 4;
+    if (!amg_mul(cut->rows, cut->columns, &cut->tiles) || !amg_mul(cut->tiles, images, &cut->tiles)) {
+        return 0;
+    }
+    most = AMG_MAX(14, AMG_MIN(AMG_WINOGRAD_MOST_TILES, AMG_WINOGRAD_V_FLOATS / 36 / c));
+    cut->blocks = (cut->tiles + most - 1) / most;
+    cut->block = (cut->tiles + cut->blocks - 1) / cut->blocks;
+    lanes = amg_round_up(n, AMG_LANES) / AMG_LANES;
+    cut->panels = AMG_MIN(lanes, AMG_MAX(2, AMG_WINOGRAD_U_FLOATS / AMG_LANES / c));
+    cut->depth = AMG_MIN(c, AMG_WINOGRAD_U_FLOATS / AMG_LANES / cut->panels);
+    cut->v_step = amg_round_up(cut->block * c, AMG_LANES) + AMG_LANES;
+    cut->v_floats = 36 * cut->v_step;
+    cut->u_floats = 36 * (cut->panels * cut->depth + 1) * AMG_LANES;
+    cut->m_floats = 36 * cut->block * cut->panels * AMG_LANES;
+    cut->zeros = amg_round_up(c, AMG_LANES);
+    return 1;
+}
+
+/* Bytes of scratch that run needs. */
+static inline int64_t amg_winograd_scratch(const amg_winograd_cut *cut)
+{
+    return 4 * (cut->v_floats + cut->u_floats + cut->m_floats + cut->zeros);
+}
+
+typedef struct amg_winograd_kernels {
+    /* Outputs [n0, n1) of block `block` of the tiles; n0 is a multiple of 16. */
+    void (*run)(const amg_winograd_layer *l, const amg_winograd_cut *cut, int64_t block, int64_t n0, int64_t n1,
+                float *scratch);
+} amg_winograd_kernels;
+AMG_KERNELS(winograd);
+
+#endif
