@@ -7,24 +7,20 @@ from __future__ import annotations
 
 import argparse
 import re
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-import nets
-
 import amalgamate as am
 from amalgamate.writers import c_source
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 CORTEX_M4 = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-Os", "-std=c99", "-ffreestanding")
 SMALLEST = tuple(f"-DAMG_{name}" for name in ("SCALAR_ONLY", "NO_FILE", "NO_IMAGE", "NO_PROFILE", "NO_THREADS"))
 
@@ -44,9 +40,11 @@ class Figure:
 
 
 def seconds(command: list[str | Path]) -> float:
-    start = time.perf_counter()
+    """Processor time of a command, which other work on the machine hardly changes."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([str(word) for word in command], check=True)
-    return time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 def runtime_figures(folder: Path) -> Iterator[Figure]:
@@ -81,6 +79,8 @@ def embedding_figure(folder: Path) -> Figure:
 
 def microcontroller(folder: Path, prefix: str = "arm-none-eabi-") -> tuple[Figure, Counter[str]]:
     """LeNet's code without its weights, and the bytes of its functions."""
+    import nets
+
     source = am.build(nets.lenet(folder / "lenet.onnx"), weights_as="file").write(folder)[0]
     done = folder / "lenet.o"
     subprocess.run([f"{prefix}gcc", *CORTEX_M4, *SMALLEST, "-c", source, "-o", done], check=True)
