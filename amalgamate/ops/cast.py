@@ -38,7 +38,7 @@ class Cast(Op):
             finite = np.nan_to_num(np.trunc(x.astype(np.float64)), nan=0.0)
             whole = finite.clip(-(2.0**63), 2.0**63 - 1024).astype(np.int64)
             x = np.where(finite >= 2.0**63, np.iinfo(np.int64).max, whole)
-        return x.astype(self.to).astype(carrier)
+        return np.asarray(x.astype(self.to).astype(carrier))
 
     def permuted(self, perm: tuple[int, ...]) -> Op | None:
         return self
