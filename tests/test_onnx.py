@@ -131,6 +131,15 @@ def test_constant_nodes(attribute: str, tmp_path: Path) -> None:
     assert np.array_equal(run(read(model(text), tmp_path), x=X)[0], X + CONSTANTS[attribute])
 
 
+def test_sparse_constant_nodes(tmp_path: Path) -> None:
+    made = model("(float[1, 4] x) => (float[1, 4] y) { y = Add(x, c) }")
+    values, indices = numpy_helper.from_array(np.array([5], np.float32)), numpy_helper.from_array(np.array([2]))
+    sparse = onnx.SparseTensorProto(values=values, indices=indices, dims=[4])
+    made.graph.node.insert(0, onnx.helper.make_node("Constant", [], ["c"], sparse_value=sparse))
+    expected = X + np.array([0, 0, 5, 0], np.float32)
+    assert np.array_equal(run(read(made, tmp_path), x=X)[0], expected)
+
+
 def test_constant_shapes_fold(tmp_path: Path) -> None:
     text = """(float[2, 3, 4] x) => (float[M, N] y) {
         s = Shape(x)  zero = Constant<value_int = 0>()  n = Gather(s, zero)  axes = Constant<value_ints = [0]>()

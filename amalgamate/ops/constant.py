@@ -17,7 +17,7 @@ class Constant(Op):
     @classmethod
     def from_onnx(cls, src: Source) -> None:
         kinds = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
-        value = src.attr("value")
+        value = src.attr("value", src.attr("sparse_value"))
         for key, dtype in kinds.items():
             if src.attr(key) is not None:
                 value = np.asarray(src.attr(key), dtype=dtype)
