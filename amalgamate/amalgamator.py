@@ -54,7 +54,8 @@ class _Unit:
         self.out: list[str] = []
 
     def inline(self, name: str) -> None:
-        """Appends a file with what it includes."""
+        """Appends a file with what it includes; an .inc that stands there already without comments and blank lines."""
+        again = name in self.inlined and not self.lines
         self.stack.append(name)
         self.inlined[name] = tuple(self.conditions)
         depth = len(self.conditions)
@@ -71,7 +72,8 @@ class _Unit:
             if self.lines and resync:
                 self.out.append(f'#line {number} "{name}"')
             resync = False
-            self.out.append(line.rstrip())
+            if not again or code.strip():
+                self.out.append((code if again else line).rstrip())
         if len(self.conditions) != depth:
             self.fail(f"{name} leaves an #if open", "Close it")
         self.out.append(f"/* end {name} */")

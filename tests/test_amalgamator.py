@@ -141,3 +141,9 @@ def test_digest_depends_on_names_contents_and_options() -> None:
         digest({"a": "1", "b": ""}),
     }
     assert len(digests) == 5 and digest({"a": "1", "b": "2"}) == digest({"b": "2", "a": "1"})
+
+
+def test_an_inc_that_stands_there_again_leaves_its_comments_behind() -> None:
+    files = {"a.c": '#include "k.inc"\n#include "k.inc"\nint a;\n', "k.inc": "/* why */\n\nint k; /* what */\n"}
+    text = amalgamate(files, ["a.c"])
+    assert text.count("int k;") == 2 and text.count("why") == text.count("what") == 1
