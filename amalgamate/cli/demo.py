@@ -52,13 +52,12 @@ def demo_command(out: Path) -> int:
 
 
 def _predict(model: Model, pictures: Any) -> tuple[list[list[tuple[str, float]]], float]:
-    """The two best classes of each picture with their scores, and the mean time of one run in microseconds."""
+    """The two best classes of each picture with their scores, and the median time of one run in microseconds."""
+    from amalgamate import timing
+
     results = [[(p.label, float(p.score)) for p in model.classify(picture, top_k=2)] for picture in pictures]
     x = (pictures[:1, None] / 255).astype("float32")
-    start = time.perf_counter()
-    for _ in range(100):
-        model.run(None, {"image": x})
-    return results, (time.perf_counter() - start) * 1e4
+    return results, timing.median(lambda: model.run(None, {"image": x}), 0.05) * 1e3
 
 
 def _draw(pictures: Any, results: list[list[tuple[str, float]]], labels: list[int]) -> None:
