@@ -67,7 +67,7 @@ def _opset(model: onnx.ModelProto) -> int:
     if not versions:
         others = ", ".join(o.domain for o in model.opset_import)
         raise AmalgamateError("E104", f"the model uses only operators of {others}. Supported: ONNX's own")
-    version = versions[0]
+    version = int(versions[0])
     if version not in OPSETS:
         fault = f"the model uses ONNX operator set {version}. Supported: {OPSETS[0]} to {OPSETS[-1]}"
         raise AmalgamateError("E104", fault, fix="Try: export again with opset_version=17, or onnx.version_converter")
