@@ -345,6 +345,10 @@ def test_all_that_is_unsupported_is_listed(tmp_path: Path) -> None:  # 13
     assert "after" not in found and "good" not in found
 
 
+def test_a_solver_is_no_network(tmp_path: Path) -> None:
+    refused(write(tmp_path, 'net: "train_val.prototxt"\nbase_lr: 0.01\n'), "E103", "no layer", "solver", "`net`")
+
+
 @pytest.mark.parametrize("dims", ["0 3 4 5", "-1 3 4 5", "1 3 -4 5"])
 def test_dimensions_that_are_no_sizes(tmp_path: Path, dims: str) -> None:  # 19
     refused(write(tmp_path, net(one("ReLU"), dims)), "E105", "'data'", "--input-shape")

@@ -16,7 +16,7 @@ import numpy as np
 
 from amalgamate.errors import AmalgamateError
 from amalgamate.graph import Array, Graph, Shape, Tensor
-from amalgamate.importers import caffe_net, caffe_weights, prototxt
+from amalgamate.importers import caffe_net, caffe_weights, caffemodel, prototxt
 from amalgamate.importers.caffe_composites import COMPOSITES
 from amalgamate.importers.caffe_net import Layer, Net
 from amalgamate.ops import Source, Unsupported, by_source
@@ -38,18 +38,18 @@ def read(
     bind: Mapping[str, Array] | None = None,
 ) -> Graph:
     """The graph of prototxt `path`; `amalgamate.importers.read` says the rest."""
-    if path.suffix == ".caffemodel":
-        looked = path.with_suffix(".prototxt")
-        fault = f"'{path.name}' holds weights only"
-        fix = f"Name the prototxt first, such as '{looked.name}', and this file with --weights-from"
-        raise AmalgamateError("E106", fault, str(path), fix)
     try:
         text = path.read_bytes()
     except OSError as error:
         raise AmalgamateError("E100", f"the prototxt cannot be read: {error.strerror or error}", str(path)) from error
-    net = caffe_net.read(prototxt.parse(text, path.name), path.name)
+    if not recognises(text) and caffemodel.plausible(text):
+        fix = f"Name the prototxt first, such as '{path.with_suffix('.prototxt').name}', and this file with --weights-from"
+        raise AmalgamateError("E106", f"'{path.name}' holds weights only", str(path), fix)
+    message = prototxt.parse(text, path.name)
+    net = caffe_net.read(message, path.name)
     if not net.layers:
-        raise AmalgamateError("E103", "the network has no layer that computes anything at phase TEST", str(path))
+        fix = "A solver's prototxt only names the network, in its field `net`" if "net" in message else ""
+        raise AmalgamateError("E103", "the network has no layer that computes anything at phase TEST", str(path), fix)
     file = caffe_weights.read(net, path, weights)
     graph = _Import(net, file, path, dict(input_shapes or {}), dict(bind or {})).run(list(outputs))
     graph.meta = {"format": "Caffe", "weights": file.format}
@@ -179,7 +179,7 @@ class _Import:
             return []
         blobs = self.weights.blobs(layer, expected)
         return [
-            self.graph.constant(np.array(blob, order="C"), f"{layer.name}.{name}")
+            self.graph.constant(np.asarray(blob, order="C"), f"{layer.name}.{name}")
             for blob, (name, _) in zip(blobs, expected, strict=True)
         ]
 
