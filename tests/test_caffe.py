@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,11 @@ from amalgamate import reference
 from amalgamate.errors import AmalgamateError
 from amalgamate.graph import Array, Graph
 from amalgamate.importers import read, recognise
+from amalgamate.importers.caffe_composites import COMPOSITES
+from amalgamate.importers.caffe_schema import ALIASES, TYPES
+from amalgamate.ops import by_source
 from caffe_bytes import blob, field, layer, model, net, one, write
+from tools import ROOT
 
 RNG = np.random.default_rng(8)
 
@@ -302,3 +307,13 @@ def test_recognised_by_content(tmp_path: Path) -> None:
     assert recognise(path) == "caffe"
     with pytest.raises(AmalgamateError, match=r"E106.*weights only.*net\.prototxt"):
         read(path)
+
+
+def test_the_manual_lists_the_layers() -> None:
+    text = (ROOT / "docs" / "importing.md").read_text()
+    listed = set(re.split(r"[\s,;]+", re.search(r"^Layers: (.*?)\.\n\n", text, re.S | re.M).group(1)))  # type: ignore[union-attr]
+    known = (set(by_source("caffe")) | set(COMPOSITES)) & set(TYPES)
+    assert known | set(ALIASES) == listed - {"of", "other", "branches"}
+    assert set(by_source("caffe")) <= set(TYPES), (
+        "an operator claims a layer whose parameters the importer does not know"
+    )
