@@ -61,6 +61,14 @@
 /* Where every machine of the target has vectors, scalar kernels would be dead weight. */
 #define AMG_HAVE_SCALAR (!AMG_HAVE_NEON && !AMG_HAVE_WASM)
 
+/* A scalar build optimised for size, as for a microcontroller, leaves out what only explains or speeds up: statuses come
+ * without messages. Code under it must compile either way; write `if (AMG_SMALL)` where that is possible. */
+#if defined(AMG_SCALAR_ONLY) && defined(__OPTIMIZE_SIZE__)
+#define AMG_SMALL 1
+#else
+#define AMG_SMALL 0
+#endif
+
 #define AMG_LANES 16  /* outputs per weight panel, on every instruction set */
 #define AMG_ALIGN 64  /* bytes: weights in the file, tensors in the arena */
 

@@ -14,6 +14,16 @@ static uint64_t load_sum(const uint8_t *p, size_t n)
     return a + b * AMG_FORMAT_SUM_FACTOR;
 }
 
+AMG_INTERNAL void amg_bad_text(const amg_reader *r, const char *kind, int64_t index, const char *what)
+{
+    amg_text t = amg_text_in(r->message, r->message_size);
+    amg_text_add(&t, kind);
+    amg_text_add(&t, " ");
+    amg_text_int(&t, index);
+    amg_text_add(&t, ": ");
+    amg_text_add(&t, what);
+}
+
 /* ---- the header ---------------------------------------------------------------------------------------------------- */
 
 static int32_t load_preamble(amg_reader *r)

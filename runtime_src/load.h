@@ -58,7 +58,14 @@ AMG_INTERNAL void *amg_memory_get(const amg_memory *m, size_t size); /* NULL whe
 AMG_INTERNAL void amg_memory_put(const amg_memory *m, void *memory);
 
 /* Records a failure in a message buffer and returns status: "what: where", where may be NULL. */
-AMG_INTERNAL int32_t amg_say(char *message, size_t size, int32_t status, const char *what, const char *where);
+AMG_INTERNAL void amg_say_text(char *message, size_t size, const char *what, const char *where);
+static inline int32_t amg_say(char *message, size_t size, int32_t status, const char *what, const char *where)
+{
+    if (!AMG_SMALL) {
+        amg_say_text(message, size, what, where);
+    }
+    return status;
+}
 
 /* The caller's options, whatever their version, completed with defaults. */
 AMG_INTERNAL int32_t amg_options_of(const amg_options *opt, amg_options *out);

@@ -28,7 +28,7 @@ AMG_INTERNAL void amg_memory_put(const amg_memory *m, void *memory)
     }
 }
 
-AMG_INTERNAL int32_t amg_say(char *message, size_t size, int32_t status, const char *what, const char *where)
+AMG_INTERNAL void amg_say_text(char *message, size_t size, const char *what, const char *where)
 {
     amg_text t = amg_text_in(message, size);
     amg_text_add(&t, what);
@@ -36,7 +36,6 @@ AMG_INTERNAL int32_t amg_say(char *message, size_t size, int32_t status, const c
         amg_text_add(&t, ": ");
         amg_text_add(&t, where);
     }
-    return status;
 }
 
 AMG_INTERNAL int32_t amg_options_of(const amg_options *opt, amg_options *out)

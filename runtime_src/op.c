@@ -41,7 +41,7 @@ AMG_INTERNAL int32_t amg_attrs_done(const amg_attrs *a)
     return !a->bad && a->word == a->end;
 }
 
-AMG_INTERNAL int32_t amg_fail(amg_check *c, int32_t status, const char *what)
+AMG_INTERNAL void amg_fail_text(amg_check *c, const char *what)
 {
     amg_text t = amg_text_in(c->message, c->message_size);
     amg_text_add(&t, "layer '");
@@ -50,8 +50,6 @@ AMG_INTERNAL int32_t amg_fail(amg_check *c, int32_t status, const char *what)
     amg_text_add(&t, c->step->op->name);
     amg_text_add(&t, "): ");
     amg_text_add(&t, what);
-    c->status = status;
-    return status;
 }
 
 AMG_INTERNAL int32_t amg_check_arity(amg_check *c, const amg_step *s, int32_t min_in, int32_t max_in, int32_t n_out)
@@ -103,7 +101,7 @@ AMG_INTERNAL int32_t amg_shape_fits(int32_t dtype, int32_t ndim, const int64_t *
 AMG_INTERNAL int32_t amg_set_out(amg_check *c, amg_value *out, int32_t dtype, int32_t ndim, const int64_t *dim)
 {
     if (!amg_shape_fits(dtype, ndim, dim, &out->count)) {
-        return amg_fail(c, AMG_E_SHAPE, "a dimension of the output is not positive, or the output is too large for this machine");
+        return amg_fail(c, AMG_E_SHAPE, "a dimension of the output is below 1, or the output too large for this machine");
     }
     for (int32_t i = 0; i < ndim; i++) {
         out->dim[i] = dim[i];

@@ -86,7 +86,15 @@ AMG_INTERNAL int32_t amg_attr_list(amg_attrs *a, int32_t max, int64_t *out); /* 
 AMG_INTERNAL int32_t amg_attrs_done(const amg_attrs *a);                      /* 1: all words read, none missing */
 
 /* Records a failure of the step being checked and returns its status: `what` is a full clause, e.g. "stride is 0". */
-AMG_INTERNAL int32_t amg_fail(amg_check *c, int32_t status, const char *what);
+AMG_INTERNAL void amg_fail_text(amg_check *c, const char *what);
+static inline int32_t amg_fail(amg_check *c, int32_t status, const char *what)
+{
+    if (!AMG_SMALL) {
+        amg_fail_text(c, what);
+    }
+    c->status = status;
+    return status;
+}
 
 /* Common checks; each returns AMG_OK or fails with its own message. */
 AMG_INTERNAL int32_t amg_check_arity(amg_check *c, const amg_step *s, int32_t min_in, int32_t max_in, int32_t n_out);

@@ -47,14 +47,12 @@ static inline int32_t amg_bad(const amg_reader *r, int32_t status, const char *w
 }
 
 /* "tensor 7: what" */
+AMG_INTERNAL void amg_bad_text(const amg_reader *r, const char *kind, int64_t index, const char *what);
 static inline int32_t amg_bad_record(const amg_reader *r, int32_t status, const char *kind, int64_t index, const char *what)
 {
-    amg_text t = amg_text_in(r->message, r->message_size);
-    amg_text_add(&t, kind);
-    amg_text_add(&t, " ");
-    amg_text_int(&t, index);
-    amg_text_add(&t, ": ");
-    amg_text_add(&t, what);
+    if (!AMG_SMALL) {
+        amg_bad_text(r, kind, index, what);
+    }
     return status;
 }
 

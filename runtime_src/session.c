@@ -55,10 +55,7 @@ static int32_t session_adopt(amg_session *s, amg_plan *p)
             return amg_say(s->message, sizeof s->message, AMG_E_ARGUMENT, "the arena is not aligned to 64 bytes", NULL);
         }
         if ((uint64_t)p->arena_bytes > s->options.arena_size) {
-            amg_text t = amg_text_in(s->message, sizeof s->message);
-            amg_text_add(&t, "the arena is too small: bytes needed: ");
-            amg_text_int(&t, p->arena_bytes);
-            return AMG_E_MEMORY;
+            return amg_say(s->message, sizeof s->message, AMG_E_MEMORY, "the arena is smaller than amg_arena_size", NULL);
         }
     } else {
         owned = amg_memory_get(&s->model->memory, (size_t)p->arena_bytes + AMG_ALIGN);

@@ -103,12 +103,7 @@ AMG_INTERNAL int32_t amg_load_steps(amg_reader *r)
         }
         l->op = steps_op(op);
         if (!l->op) {
-            amg_text t = amg_text_in(r->message, r->message_size);
-            amg_text_add(&t, "step ");
-            amg_text_int(&t, i);
-            amg_text_add(&t, ": this build has no operator ");
-            amg_text_add(&t, op);
-            return AMG_E_UNSUPPORTED;
+            return amg_say(r->message, r->message_size, AMG_E_UNSUPPORTED, "this build has no operator", op);
         }
         if (l->n_in > AMG_MAX_IN || l->n_out > AMG_MAX_OUT || l->n_out < 1) {
             return amg_bad_record(r, AMG_E_FORMAT, "step", i, "too many inputs, or no or too many outputs");

@@ -259,7 +259,7 @@ def test_13_unknown_types_and_encodings(field: int, value: int, words: str) -> N
 
 def test_13_unknown_operator_and_flags() -> None:
     data = edited()
-    refused(data.field("steps", 1, 4, data.string("class 1")).sealed(), UNSUPPORTED, "no operator class 1")
+    refused(data.field("steps", 1, 4, data.string("class 1")).sealed(), UNSUPPORTED, "no operator: class 1")
     refused(edited().field("tensors", 0, 6, 2, 1).sealed(), FORMAT, "tensor 0")
     for field, value in ((4, 3), (5, 2), (6, 3)):
         refused(edited().field("images", 0, field, value, 1).sealed(), FORMAT, "image 0")

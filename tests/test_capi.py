@@ -170,7 +170,7 @@ def test_the_arena_of_the_caller() -> None:
             assert (memory[:start] == 0xAB).all() and (memory[start + need :] == 0xAB).all(), (
                 "nothing beyond is touched"
             )
-            with pytest.raises(CError, match="too small: bytes needed: ") as error:
+            with pytest.raises(CError, match="smaller than amg_arena_size") as error:
                 session.set_shape(0, (2, 3, 9, 9))
             assert error.value.status == MEMORY
             np.testing.assert_array_equal(session.run([X])[0], want)
