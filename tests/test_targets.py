@@ -1,0 +1,189 @@
+"""Pairs on other processors: NEON under an emulator, 32 bits, and a microcontroller without an operating system."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import amalgamate as am
+import nets
+from tools import tool
+
+# Reads the input from stdin and writes the output to stdout, as raw floats. argv[1]: an instruction set.
+MAIN = """
+#include "lenet.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+int main(int argc, char **argv)
+{
+    amg_model *model = NULL;
+    amg_session *session = NULL;
+    amg_session_options options = {0};
+    size_t in = 0, out = 0;
+    options.struct_size = sizeof options;
+    options.isa = argc > 1 ? atoi(argv[1]) : AMG_ISA_AUTO;
+    if (amg_open(NULL, &model) != AMG_OK || amg_session_new(model, &options, &session) != AMG_OK) {
+        return 3;
+    }
+    void *x = amg_data(session, AMG_INPUT, 0, &in);
+    if (fread(x, 1, in, stdin) != in || amg_run(session) != AMG_OK) {
+        return 1;
+    }
+    void *y = amg_data(session, AMG_OUTPUT, 0, &out);
+    if (amg_arena_size(model, NULL) != LENET_ARENA_BYTES) {
+        fprintf(stderr, "the arena is %zu bytes\\n", amg_arena_size(model, NULL));
+    }
+    fwrite(y, 1, out, stdout);
+    amg_session_free(session);
+    amg_close(model);
+    return 0;
+}
+"""
+CROSS = {
+    "arm64": ("aarch64-linux-gnu-gcc", ["qemu-aarch64"], ["5"]),
+    "i686": ("i686-linux-gnu-gcc", [], ["1"]),
+}
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("targets")
+    am.build(nets.lenet(path / "lenet.onnx")).write(path)
+    (path / "main.c").write_text(MAIN)
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    x = np.random.default_rng(7).standard_normal((1, 1, 28, 28)).astype(np.float32)
+    with am.load(am.build(folder / "lenet.onnx").compile()) as model:
+        return x, model.run(None, {"data": x})[0]
+
+
+@pytest.mark.parametrize("target", sorted(CROSS))
+@pytest.mark.parametrize("switch", ["", "-DAMG_SCALAR_ONLY"])
+def test_other_processors_agree(
+    target: str, switch: str, folder: Path, expected: tuple[np.ndarray, np.ndarray]
+) -> None:
+    compiler, emulator, isa = CROSS[target]
+    program = folder / f"{target}{switch}"
+    flags = ["-std=c99", "-O2", "-static", *WARNINGS, *([switch] if switch else [])]
+    command = [tool(compiler), *flags, folder / "main.c", folder / "lenet.c", "-o", program, "-lm"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    words = [tool(emulator[0]), *emulator[1:]] if emulator else []
+    x, y = expected
+    ran = subprocess.run([*words, program, *([] if switch else isa)], input=x.tobytes(), capture_output=True)
+    assert ran.returncode == 0, ran.stderr
+    assert np.abs(np.frombuffer(ran.stdout, np.float32) - y[0]).max() <= 1e-6
+    if target == "arm64":  # on 32 bits sizes of the arena may be smaller, never on 64
+        assert not ran.stderr
+
+
+def test_vectors_that_are_not_there_are_refused(folder: Path) -> None:
+    program = folder / "scalar"
+    command = [
+        tool("gcc"),
+        "-std=c99",
+        "-DAMG_SCALAR_ONLY",
+        folder / "main.c",
+        folder / "lenet.c",
+        "-o",
+        program,
+        "-lm",
+    ]
+    subprocess.run(command, check=True)
+    assert subprocess.run([program, "3"], stdin=subprocess.DEVNULL).returncode == 3
+
+
+# What a program without an operating system must bring: gcc itself calls the first four, the runtime asks for the rest.
+BARE = r"""
+#include "lenet.h"
+#include <string.h>
+
+static char heap[1 << 16], *top = heap;
+static _Alignas(64) char arena[LENET_ARENA_BYTES];
+static float sink;
+extern const char model_start[], model_end[];
+
+static void *bump(void *user, size_t size)
+{
+    char *at = top;
+    (void)user;
+    top += (size + 7) & ~(size_t)7;
+    return at;
+}
+
+static void keep(void *user, void *memory)
+{
+    (void)user;
+    (void)memory;
+}
+
+void *malloc(size_t size) { return bump(NULL, size); }
+void free(void *memory) { (void)memory; }
+
+void _start(void)
+{
+    amg_options options = {0};
+    amg_session_options how = {0};
+    amg_model *model = NULL;
+    amg_session *session = NULL;
+    options.struct_size = sizeof options;
+    options.data = model_start;
+    options.size = (size_t)(model_end - model_start);
+    options.alloc = bump;
+    options.release = keep;
+    how.struct_size = sizeof how;
+    how.arena = arena;
+    how.arena_size = sizeof arena;
+    if (amg_open(&options, &model) == AMG_OK && amg_session_new(model, &how, &session) == AMG_OK) {
+        amg_run(session);
+        sink = *(const float *)amg_data(session, AMG_OUTPUT, 0, NULL);
+    }
+    for (;;) {
+    }
+}
+
+__asm__(".section .rodata\n.balign 64\n.global model_start, model_end\n"
+        "model_start:\n.incbin \"lenet.amg\"\nmodel_end:\n");
+"""
+CORTEX_M4 = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-Os", "-ffreestanding"]
+SMALLEST = [f"-DAMG_{name}" for name in ("SCALAR_ONLY", "NO_FILE", "NO_IMAGE", "NO_PROFILE", "NO_THREADS")]
+
+
+def test_microcontroller_links_with_libm_alone(tmp_path: Path) -> None:
+    compiler = tool("arm-none-eabi-gcc")
+    am.build(nets.lenet(tmp_path / "lenet.onnx"), weights_as="file").write(tmp_path)
+    (tmp_path / "main.c").write_text(BARE)
+    flags = [*CORTEX_M4, *SMALLEST, "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror"]
+    for name, standard in (("lenet", "c99"), ("main", "c11")):
+        command = [compiler, *flags, f"-std={standard}", "-c", f"{name}.c", "-o", f"{name}.o"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    # The C library gives memcpy and its kin, which gcc calls by itself; nothing of it needs a system.
+    link = [
+        compiler,
+        *CORTEX_M4,
+        "-nostartfiles",
+        "main.o",
+        "lenet.o",
+        "-lm",
+        "-o",
+        "firmware",
+        "-Wl,-Ttext=0x08000000",
+    ]
+    done = subprocess.run(link, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    needed = subprocess.run(
+        [tool("arm-none-eabi-nm"), "-u", tmp_path / "lenet.o"], capture_output=True, text=True
+    ).stdout
+    foreign = {name for name in needed.split() if name != "U" and not name.startswith("__aeabi_")}
+    libc = {"malloc", "free", "memcpy", "memmove", "memset", "memcmp", "strcmp", "strlen"}
+    libm = {"fabsf", "sqrtf", "floorf", "rintf", "roundf", "nearbyintf", "fmaf", "lrintf"}
+    assert foreign <= libc | libm, foreign - libc - libm
