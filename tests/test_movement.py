@@ -351,3 +351,12 @@ def test_permuted_operators_commute_with_a_transpose(op: Op) -> None:
         inputs = [x, x] if isinstance(op, Concat) else [x]
         for result, want in zip(moved.run(*(i.transpose(perm) for i in inputs)), op.run(*inputs), strict=True):
             np.testing.assert_array_equal(result, want.transpose(perm))
+
+
+def test_a_gather_of_a_list_moves_with_its_axis() -> None:
+    x, indices = values(2, 6, 4, 9), np.array([5, 0, -2, 0], np.int64)
+    moved = Gather(1, rank=1).permuted((0, 2, 3, 1))
+    assert moved == Gather(3, rank=1)
+    wanted = Gather(1).run(x, indices)[0].transpose(0, 2, 3, 1)
+    np.testing.assert_array_equal(moved.run(x.transpose(0, 2, 3, 1), indices)[0], wanted)
+    assert Gather(1, rank=2).permuted((0, 2, 3, 1)) is None

@@ -33,7 +33,7 @@ class Cast(Op):
     def reference(self, x: Array) -> Array:
         (carrier,) = self.dtypes()
         if self.to == "bool":
-            return (x != 0).astype(np.int64)
+            return np.asarray(x != 0, dtype=np.int64)
         if x.dtype.kind == "f" and carrier == "int64":
             finite = np.nan_to_num(np.trunc(x.astype(np.float64)), nan=0.0)
             whole = finite.clip(-(2.0**63), 2.0**63 - 1024).astype(np.int64)

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from amalgamate.graph import Array, Shape
-from amalgamate.ops import Case, Op, Source
+from amalgamate.ops import Case, Op, Source, unwired
 from amalgamate.ops._axes import check_axis, onnx_axis
 
 
 @dataclass(frozen=True)
 class Gather(Op):
     axis: int = 0
+    rank: int = unwired(-1)  # of the indices, where it is known: a list of them leaves the axes in their places
 
+    laid_out = (0,)
     sources = {"onnx": "Gather"}
 
     def shape(self, x: Shape, indices: Shape) -> Shape:
@@ -26,6 +28,9 @@ class Gather(Op):
     def reference(self, x: Array, indices: Array) -> Array:
         n = x.shape[self.axis]
         return x.take(np.where(indices < 0, indices + n, indices).clip(0, n - 1), axis=self.axis)
+
+    def permuted(self, perm: tuple[int, ...]) -> Op | None:
+        return Gather(perm.index(self.axis), rank=1) if self.rank == 1 else None
 
     def cases(self) -> Iterator[Case]:
         rng = np.random.default_rng(1)
@@ -53,4 +58,4 @@ class Gather(Op):
                 src.refuse(f"an index is outside the {x[axis]} elements of axis {axis}")
             if indices.dtype != np.int64:
                 inputs[1] = src.constant(indices.astype(np.int64), "indices")
-        src.emit(cls(axis), inputs, src.outputs)
+        src.emit(cls(axis, rank=len(src.shape(1))), inputs, src.outputs)
