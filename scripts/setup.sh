@@ -42,6 +42,7 @@ install() {
 tools() {
     cat <<'LIST'
 gcc gcc
+g++ g++
 /usr/include/stdio.h libc6-dev
 make make
 clang clang
@@ -51,6 +52,8 @@ node nodejs
 qemu-aarch64 qemu-user
 aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 /usr/aarch64-linux-gnu/include/stdio.h libc6-dev-arm64-cross
+i686-linux-gnu-gcc gcc-i686-linux-gnu
+/usr/i686-linux-gnu/include/stdio.h libc6-dev-i386-cross
 arm-none-eabi-gcc gcc-arm-none-eabi
 /usr/lib/arm-none-eabi/include/stdio.h libnewlib-arm-none-eabi
 LIST
