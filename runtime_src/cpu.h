@@ -4,7 +4,7 @@
 
 #include "base.h"
 
-AMG_INTERNAL int32_t amg_isa_best(void);             /* AMG_ISA_*, the fastest that this build holds and this machine runs */
-AMG_INTERNAL int32_t amg_isa_runs(int32_t isa);      /* 1: this build holds it and this machine runs it */
+AMG_INTERNAL int32_t amg_isa_best(void);        /* the fastest that this build holds and this machine runs */
+AMG_INTERNAL int32_t amg_isa_runs(int32_t isa); /* 1: this build holds it and this machine runs it */
 
 #endif

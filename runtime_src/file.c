@@ -73,7 +73,8 @@ static void *file_map(const char *path, const amg_memory *memory, size_t *bytes,
     if (file < 0) {
         return NULL;
     }
-    if (fstat(file, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0 && (uint64_t)info.st_size <= SIZE_MAX / 2) {
+    if (fstat(file, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0
+        && (uint64_t)info.st_size <= SIZE_MAX / 2) {
         *bytes = (size_t)info.st_size;
         if (*copied) {
             map = amg_memory_get(memory, *bytes);

@@ -1,5 +1,5 @@
-/* image.c - fills an input from a picture: resizes with a triangle filter that widens when shrinking, in 8 bits after each
- * pass (the arithmetic of Pillow's BILINEAR), crops the centre, and writes (pixel - mean) / std as NCHW or NHWC.
+/* image.c - fills an input from a picture: resizes with a triangle filter that widens when shrinking, in 8 bits after
+ * each pass (the arithmetic of Pillow's BILINEAR), crops the centre, and writes (pixel - mean) / std as NCHW or NHWC.
  * Sides round as in torchvision. Works on a few output columns at a time; allocates nothing. */
 #ifndef AMG_NO_IMAGE
 #include <math.h>
@@ -184,6 +184,11 @@ static int32_t image_channels(image_job *j, int32_t format)
     return 1;
 }
 
+static int32_t image_fail(amg_session *s, int32_t status, const char *what)
+{
+    return amg_say(s->message, sizeof s->message, status, what, NULL);
+}
+
 AMG_API int32_t amg_set_image(amg_session *s, int32_t i, const void *pixels, int32_t w, int32_t h, int32_t stride,
                               int32_t format)
 {
@@ -200,11 +205,10 @@ AMG_API int32_t amg_set_image(amg_session *s, int32_t i, const void *pixels, int
         }
     }
     if (!j.how) {
-        return amg_say(s->message, sizeof s->message, AMG_E_ARGUMENT, "amg_set_image: the model takes no picture there", NULL);
+        return image_fail(s, AMG_E_ARGUMENT, "amg_set_image: the model takes no picture there");
     }
     if (!pixels || w < 1 || h < 1 || !image_channels(&j, format) || stride < w * j.step) {
-        return amg_say(s->message, sizeof s->message, AMG_E_ARGUMENT,
-                       "amg_set_image: pixels, size, stride or format is out of range", NULL);
+        return image_fail(s, AMG_E_ARGUMENT, "amg_set_image: pixels, size, stride or format is out of range");
     }
     v = s->plan->values + s->model->inputs[i];
     j.pixels = (const uint8_t *)pixels;

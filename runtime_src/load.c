@@ -3,7 +3,7 @@
 #include "plan.h"
 #include "reader.h"
 
-/* The checksum of n bytes, a multiple of 4: with w the 32-bit words, sum over i of w[i] (1 + K (count - i)), K odd * 2. */
+/* The checksum of n bytes, a multiple of 4: with w the 32-bit words, the sum over i of w[i] (1 + K (count - i)). */
 static uint64_t load_sum(const uint8_t *p, size_t n)
 {
     uint64_t a = 0, b = 0;
@@ -24,7 +24,7 @@ AMG_INTERNAL void amg_bad_text(const amg_reader *r, const char *kind, int64_t in
     amg_text_add(&t, what);
 }
 
-/* ---- the header ---------------------------------------------------------------------------------------------------- */
+/* ---- the header ------------------------------------------------------------------------------------------------ */
 
 static int32_t load_preamble(amg_reader *r)
 {
@@ -116,7 +116,7 @@ static int32_t load_header(amg_reader *r, amg_model *m)
     return AMG_OK;
 }
 
-/* ---- memory -------------------------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------------------------- */
 
 static void *load_take(char *base, size_t *used, size_t count, size_t size)
 {
@@ -141,7 +141,7 @@ static size_t load_lay_out(amg_model *m, char *base)
     return used;
 }
 
-/* ---- opening ------------------------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------------------------- */
 
 static int32_t load_sections(amg_reader *r)
 {

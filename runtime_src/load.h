@@ -14,11 +14,11 @@ typedef struct amg_memory { /* the caller's allocator */
 typedef struct amg_slot { /* a tensor of the model, at its default shape where that is known */
     amg_value value;
     const char *name;
-    int32_t home;     /* tensor in whose memory the plan wants it, or -1: the output of its in-place reader or of a concat */
+    int32_t home;     /* the output of an in-place reader or a concat, in whose memory it wants to lie; or -1 */
     int32_t producer; /* step; -1 for inputs and constants */
     int32_t last_use; /* step; -1 when nothing reads it, step_count for outputs */
     int32_t input;    /* 1: an input of the model */
-    int32_t output;   /* 1: an output of the model */
+    int32_t output;    /* 1: an output of the model */
     int32_t pitchable; /* 1: its maker and all its readers allow pitch > last dim */
 } amg_slot;
 
@@ -32,8 +32,10 @@ typedef struct amg_layer { /* a step of the model */
 } amg_layer;
 
 typedef struct amg_picture { /* how a picture becomes an input */
-    int32_t input, order, channels_last, resize; /* order: 0 rgb, 1 bgr, 2 gray; resize: 0 none, 1 short side, 2 exact */
-    int32_t resize_h, resize_w, crop_h, crop_w;  /* 0: none; the short side is resize_h */
+    int32_t input, channels_last;
+    int32_t order;                              /* 0 rgb, 1 bgr, 2 gray */
+    int32_t resize;                             /* 0 none, 1 the short side to resize_h, 2 both sides */
+    int32_t resize_h, resize_w, crop_h, crop_w; /* 0: none */
     float mean[3], std[3];
 } amg_picture;
 
@@ -70,7 +72,8 @@ static inline int32_t amg_say(char *message, size_t size, int32_t status, const 
 /* The caller's options, whatever their version, completed with defaults. */
 AMG_INTERNAL int32_t amg_options_of(const amg_options *opt, amg_options *out);
 
-AMG_INTERNAL int32_t amg_tensor_at(const amg_model *m, int32_t kind, int32_t i); /* input or output i, -1 if there is none */
+/* The tensor of input or output i; -1 if there is none. */
+AMG_INTERNAL int32_t amg_tensor_at(const amg_model *m, int32_t kind, int32_t i);
 AMG_INTERNAL void amg_tensor_of(const char *name, const amg_value *v, amg_tensor *out);
 
 /* Opens the bytes of complete options; load.c. */

@@ -101,7 +101,7 @@ AMG_INTERNAL int32_t amg_shape_fits(int32_t dtype, int32_t ndim, const int64_t *
 AMG_INTERNAL int32_t amg_set_out(amg_check *c, amg_value *out, int32_t dtype, int32_t ndim, const int64_t *dim)
 {
     if (!amg_shape_fits(dtype, ndim, dim, &out->count)) {
-        return amg_fail(c, AMG_E_SHAPE, "a dimension of the output is below 1, or the output too large for this machine");
+        return amg_fail(c, AMG_E_SHAPE, "the output is empty, or too large for this machine");
     }
     for (int32_t i = 0; i < ndim; i++) {
         out->dim[i] = dim[i];

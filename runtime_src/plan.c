@@ -1,6 +1,6 @@
 /* plan.c - infers shapes, then decides where tensors lie. A model file wishes for homes (a tensor lies in the output of
- * the step that reads it: in place, or as its part of a concat); a wish that the shapes do not allow is passed over, and
- * one that would let a step overwrite what is still needed is refused. Blocks are placed largest first. */
+ * the step that reads it: in place, or as its part of a concat); a wish that the shapes do not allow is passed over,
+ * and one that would let a step overwrite what is still needed is refused. Blocks are placed largest first. */
 #include "plan.h"
 #include "cpu.h"
 
@@ -15,7 +15,7 @@ static int64_t plan_element(const amg_value *v)
     return v->dtype == AMG_I64 ? 8 : 4;
 }
 
-/* ---- memory of the plan itself ------------------------------------------------------------------------------------- */
+/* ---- memory of the plan itself --------------------------------------------------------------------------------- */
 
 static void *plan_take(char *base, size_t *used, size_t count, size_t size)
 {
@@ -85,7 +85,7 @@ AMG_INTERNAL void amg_plan_free(amg_plan *p)
     }
 }
 
-/* ---- shapes -------------------------------------------------------------------------------------------------------- */
+/* ---- shapes ---------------------------------------------------------------------------------------------------- */
 
 static int32_t plan_infer(amg_plan *p, const amg_plan_options *o)
 {
@@ -118,7 +118,7 @@ static int32_t plan_infer(amg_plan *p, const amg_plan_options *o)
     return AMG_OK;
 }
 
-/* ---- places -------------------------------------------------------------------------------------------------------- */
+/* ---- places ---------------------------------------------------------------------------------------------------- */
 
 /* The axis along which step s joins its inputs, all of one type; -1 if their shapes do not tell. */
 static int32_t plan_join_axis(const amg_step *s)
@@ -260,7 +260,7 @@ static void plan_place(amg_plan *p, const amg_plan_options *o)
     }
 }
 
-/* ---- nothing that is needed is overwritten ------------------------------------------------------------------------- */
+/* ---- nothing that is needed is overwritten --------------------------------------------------------------------- */
 
 static plan_region plan_region_of(const amg_plan *p, int32_t tensor)
 {
@@ -342,8 +342,8 @@ static int32_t plan_verify(amg_plan *p, const amg_plan_options *o)
             const int32_t y = m->layers[i].out[k];
             amg_place *root = p->places + p->places[y].root;
             if (!plan_verify_out(p, i, y)) {
-                return amg_say(o->message, o->message_size, AMG_E_FORMAT, "a step would overwrite a tensor that is needed later",
-                               m->layers[i].name);
+                return amg_say(o->message, o->message_size, AMG_E_FORMAT,
+                               "a step would overwrite a tensor that is needed later", m->layers[i].name);
             }
             p->places[y].next = root->first;
             root->first = y;
@@ -352,7 +352,7 @@ static int32_t plan_verify(amg_plan *p, const amg_plan_options *o)
     return AMG_OK;
 }
 
-/* ---- the arena ----------------------------------------------------------------------------------------------------- */
+/* ---- the arena ------------------------------------------------------------------------------------------------- */
 
 /* Whether block a is placed before block b: larger ones first, then earlier ones. */
 static int32_t plan_before(const amg_plan *p, int32_t a, int32_t b)
@@ -422,7 +422,8 @@ static int32_t plan_arena(amg_plan *p, const amg_plan_options *o)
         amg_block *b = p->blocks + m->tensor_count + i;
         b->birth = b->death = i;
         if (p->steps[i].scratch > (size_t)most / 256 / (size_t)o->threads) {
-            return amg_say(o->message, o->message_size, AMG_E_SHAPE, "scratch too large for this machine", m->layers[i].name);
+            return amg_say(o->message, o->message_size, AMG_E_SHAPE, "scratch too large for this machine",
+                           m->layers[i].name);
         }
         b->bytes = amg_round_up((int64_t)p->steps[i].scratch, AMG_ALIGN) * o->threads;
     }

@@ -11,7 +11,8 @@ typedef struct amg_place { /* where a tensor lies */
     int64_t offset; /* elements from the block's start */
 } amg_place;
 
-typedef struct amg_block { /* a piece of the arena: what a root tensor and all that lie in it need, or a step's scratch */
+/* A piece of the arena: what a root tensor and all that lie in it need, or a step's scratch. */
+typedef struct amg_block {
     int32_t birth, death; /* the steps at which it is first written and last read; -1: before the run */
     int64_t bytes;        /* 0: not in use */
     int64_t offset;

@@ -48,7 +48,8 @@ static inline int32_t amg_bad(const amg_reader *r, int32_t status, const char *w
 
 /* "tensor 7: what" */
 AMG_INTERNAL void amg_bad_text(const amg_reader *r, const char *kind, int64_t index, const char *what);
-static inline int32_t amg_bad_record(const amg_reader *r, int32_t status, const char *kind, int64_t index, const char *what)
+static inline int32_t amg_bad_record(const amg_reader *r, int32_t status, const char *kind, int64_t index,
+                                     const char *what)
 {
     if (!AMG_SMALL) {
         amg_bad_text(r, kind, index, what);

@@ -4,6 +4,11 @@
 
 #define SESSION_MAX_THREADS 256
 
+static int32_t session_fail(amg_session *s, int32_t status, const char *what)
+{
+    return amg_say(s->message, sizeof s->message, status, what, NULL);
+}
+
 /* The caller's options, whatever their version, with choices made. */
 static int32_t session_options(const amg_session_options *opt, amg_session_options *out)
 {
@@ -17,7 +22,11 @@ static int32_t session_options(const amg_session_options *opt, amg_session_optio
     if (out->threads < 0 || out->threads > SESSION_MAX_THREADS) {
         return AMG_E_ARGUMENT;
     }
-    out->threads = 1; /* until there is a pool */
+#ifdef AMG_NO_THREADS
+    out->threads = 1;
+#else
+    out->threads = AMG_MAX(out->threads, 1);
+#endif
     if (out->isa == AMG_ISA_AUTO) {
         out->isa = amg_isa_best();
     }
@@ -52,15 +61,15 @@ static int32_t session_adopt(amg_session *s, amg_plan *p)
     void *arena = s->options.arena, *owned = NULL;
     if (arena) {
         if ((uintptr_t)arena % AMG_ALIGN) {
-            return amg_say(s->message, sizeof s->message, AMG_E_ARGUMENT, "the arena is not aligned to 64 bytes", NULL);
+            return session_fail(s, AMG_E_ARGUMENT, "the arena is not aligned to 64 bytes");
         }
         if ((uint64_t)p->arena_bytes > s->options.arena_size) {
-            return amg_say(s->message, sizeof s->message, AMG_E_MEMORY, "the arena is smaller than amg_arena_size", NULL);
+            return session_fail(s, AMG_E_MEMORY, "the arena is smaller than amg_arena_size");
         }
     } else {
         owned = amg_memory_get(&s->model->memory, (size_t)p->arena_bytes + AMG_ALIGN);
         if (!owned) {
-            return amg_say(s->message, sizeof s->message, AMG_E_MEMORY, "no memory for the arena", NULL);
+            return session_fail(s, AMG_E_MEMORY, "no memory for the arena");
         }
         arena = (char *)owned + (AMG_ALIGN - (uintptr_t)owned % AMG_ALIGN) % AMG_ALIGN;
     }
@@ -107,6 +116,13 @@ AMG_API int32_t amg_session_new(const amg_model *m, const amg_session_options *o
         amg_memory_put(&m->memory, s);
         return status;
     }
+#ifndef AMG_NO_THREADS
+    status = o.threads > 1 ? amg_pool_new(&m->memory, &o, &s->pool) : AMG_OK;
+    if (status != AMG_OK) {
+        amg_session_free(s);
+        return status;
+    }
+#endif
     *out = s;
     return AMG_OK;
 }
@@ -115,6 +131,9 @@ AMG_API void amg_session_free(amg_session *s)
 {
     if (s) {
         const amg_memory *memory = &s->model->memory;
+#ifndef AMG_NO_THREADS
+        amg_pool_free(s->pool);
+#endif
         amg_memory_put(memory, s->owned);
         amg_plan_free(s->plan);
         amg_memory_put(memory, s);
@@ -129,7 +148,7 @@ AMG_API int32_t amg_set_shape(amg_session *s, int32_t input, const int64_t *dims
         return AMG_E_ARGUMENT;
     }
     if (input < 0 || input >= s->model->input_count || !dims) {
-        return amg_say(s->message, sizeof s->message, AMG_E_ARGUMENT, "amg_set_shape: no such input, or dims is NULL", NULL);
+        return session_fail(s, AMG_E_ARGUMENT, "amg_set_shape: no such input, or dims is NULL");
     }
     if (ndim != s->plan->values[s->model->inputs[input]].ndim) {
         return amg_say(s->message, sizeof s->message, AMG_E_SHAPE, "amg_set_shape: the number of axes cannot change",
@@ -137,7 +156,7 @@ AMG_API int32_t amg_set_shape(amg_session *s, int32_t input, const int64_t *dims
     }
     p = amg_plan_new(s->model);
     if (!p) {
-        return amg_say(s->message, sizeof s->message, AMG_E_MEMORY, "no memory to plan the new shape", NULL);
+        return session_fail(s, AMG_E_MEMORY, "no memory to plan the new shape");
     }
     for (int32_t i = 0; i < s->model->input_count; i++) {
         p->values[s->model->inputs[i]] = s->plan->values[s->model->inputs[i]];
@@ -200,7 +219,7 @@ AMG_API int32_t amg_topk(amg_session *s, int32_t i, int32_t k, int32_t *cls, flo
     v = s->plan->values + tensor;
     classes = v->ndim > 1 ? v->count / v->dim[0] : v->count;
     if (v->dtype != AMG_F32 || classes > INT32_MAX) {
-        return amg_say(s->message, sizeof s->message, AMG_E_UNSUPPORTED, "amg_topk: the output is not a list of floats", NULL);
+        return session_fail(s, AMG_E_UNSUPPORTED, "amg_topk: the output is not a list of floats");
     }
     x = (const float *)v->data;
     for (int32_t c = 0; c < (int32_t)classes && k; c++) {

@@ -2,7 +2,12 @@
 #include "generated.h"
 #include "reader.h"
 
-/* ---- steps --------------------------------------------------------------------------------------------------------- */
+static int32_t steps_bad(const amg_reader *r, int32_t status, int32_t index, const char *what)
+{
+    return amg_bad_record(r, status, "step", index, what);
+}
+
+/* ---- steps ----------------------------------------------------------------------------------------------------- */
 
 static const amg_op *steps_op(const char *name)
 {
@@ -32,10 +37,10 @@ static int32_t steps_operands(amg_reader *r, int32_t index, const amg_layer *l)
             continue;
         }
         if (t < 0 || t >= m->tensor_count) {
-            return amg_bad_record(r, AMG_E_FORMAT, "step", index, "an input is out of range");
+            return steps_bad(r, AMG_E_FORMAT, index, "an input is out of range");
         }
         if (!m->slots[t].value.constant && !m->slots[t].input && m->slots[t].producer < 0) {
-            return amg_bad_record(r, AMG_E_FORMAT, "step", index, "reads a tensor before anything makes it");
+            return steps_bad(r, AMG_E_FORMAT, index, "reads a tensor before anything makes it");
         }
         m->slots[t].last_use = AMG_MAX(m->slots[t].last_use, index);
         m->slots[t].pitchable = m->slots[t].pitchable && (l->op->flags & AMG_OP_PITCHED_IN);
@@ -43,10 +48,10 @@ static int32_t steps_operands(amg_reader *r, int32_t index, const amg_layer *l)
     for (int32_t i = 0; i < l->n_out; i++) {
         const int32_t t = l->out[i];
         if (t < 0 || t >= m->tensor_count || m->slots[t].value.constant || m->slots[t].input) {
-            return amg_bad_record(r, AMG_E_FORMAT, "step", index, "an output is out of range, a constant or an input");
+            return steps_bad(r, AMG_E_FORMAT, index, "an output is out of range, a constant or an input");
         }
         if (m->slots[t].producer >= 0) {
-            return amg_bad_record(r, AMG_E_FORMAT, "step", index, "makes a tensor that is made already");
+            return steps_bad(r, AMG_E_FORMAT, index, "makes a tensor that is made already");
         }
         m->slots[t].producer = index;
         m->slots[t].pitchable = (l->op->flags & AMG_OP_PITCHED_OUT) != 0;
@@ -99,17 +104,17 @@ AMG_INTERNAL int32_t amg_load_steps(amg_reader *r)
         l->n_in = (int32_t)amg_u16(p + AMG_S_INPUTS);
         l->n_out = (int32_t)amg_u16(p + AMG_S_OUTPUTS);
         if (!op || !l->name) {
-            return amg_bad_record(r, AMG_E_FORMAT, "step", i, "its name or operator is not a string");
+            return steps_bad(r, AMG_E_FORMAT, i, "its name or operator is not a string");
         }
         l->op = steps_op(op);
         if (!l->op) {
             return amg_say(r->message, r->message_size, AMG_E_UNSUPPORTED, "this build has no operator", op);
         }
         if (l->n_in > AMG_MAX_IN || l->n_out > AMG_MAX_OUT || l->n_out < 1) {
-            return amg_bad_record(r, AMG_E_FORMAT, "step", i, "too many inputs, or no or too many outputs");
+            return steps_bad(r, AMG_E_FORMAT, i, "too many inputs, or no or too many outputs");
         }
         if (attrs > (uint32_t)m->word_count || used + (size_t)(l->n_in + l->n_out) + attrs > (size_t)m->word_count) {
-            return amg_bad_record(r, AMG_E_FORMAT, "step", i, "its words reach beyond the last");
+            return steps_bad(r, AMG_E_FORMAT, i, "its words reach beyond the last");
         }
         l->attr_count = (int32_t)attrs;
         l->in = m->words + used;
@@ -120,10 +125,10 @@ AMG_INTERNAL int32_t amg_load_steps(amg_reader *r)
             return status;
         }
     }
-    return used == (size_t)m->word_count ? steps_homes(r) : amg_bad(r, AMG_E_FORMAT, "words after the last step's belong to no step");
+    return used == (size_t)m->word_count ? steps_homes(r) : amg_bad(r, AMG_E_FORMAT, "words that belong to no step");
 }
 
-/* ---- meta data, labels, pictures ----------------------------------------------------------------------------------- */
+/* ---- meta data, labels, pictures ------------------------------------------------------------------------------- */
 
 static int32_t steps_texts(amg_reader *r)
 {

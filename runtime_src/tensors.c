@@ -1,7 +1,12 @@
 /* tensors.c - reads strings, tensors, inputs and outputs. */
 #include "reader.h"
 
-/* ---- strings ------------------------------------------------------------------------------------------------------- */
+static int32_t tensors_bad(const amg_reader *r, int32_t status, int32_t index, const char *what)
+{
+    return amg_bad_record(r, status, "tensor", index, what);
+}
+
+/* ---- strings --------------------------------------------------------------------------------------------------- */
 
 /* The length of the UTF-8 sequence at p, which is followed by a NUL somewhere; 0 where it is malformed. */
 static size_t tensors_utf8(const uint8_t *p)
@@ -39,7 +44,7 @@ AMG_INTERNAL int32_t amg_load_strings(amg_reader *r)
     return AMG_OK;
 }
 
-/* ---- tensors ------------------------------------------------------------------------------------------------------- */
+/* ---- tensors --------------------------------------------------------------------------------------------------- */
 
 /* The bytes of constant v as it is packed, or -1 where its dims do not fit its packing or the product overflows. */
 static int64_t tensors_constant_bytes(const amg_value *v)
@@ -63,11 +68,11 @@ static int32_t tensors_dims(amg_reader *r, const uint8_t *p, int32_t index, amg_
     for (int32_t i = 0; i < AMG_MAX_NDIM; i++) {
         const uint32_t d = amg_u32(p + AMG_T_DIM + 4 * i);
         if (i < v->ndim ? d < 1 || d > INT32_MAX : d != 0) {
-            return amg_bad_record(r, AMG_E_FORMAT, "tensor", index, "a dimension is 0 or out of range");
+            return tensors_bad(r, AMG_E_FORMAT, index, "a dimension is 0 or out of range");
         }
         v->dim[i] = d;
         if (i < v->ndim && !amg_mul(v->count, d, &v->count)) {
-            return amg_bad_record(r, AMG_E_SHAPE, "tensor", index, "the product of its dimensions overflows");
+            return tensors_bad(r, AMG_E_SHAPE, index, "the product of its dimensions overflows");
         }
     }
     v->pitch = v->ndim ? v->dim[v->ndim - 1] : 1;
@@ -93,19 +98,19 @@ static int32_t tensors_tensor(amg_reader *r, int32_t index, uint64_t *weights)
     offset = amg_u64(p + AMG_T_OFFSET);
     bytes = amg_u64(p + AMG_T_BYTES);
     if (!t->name) {
-        return amg_bad_record(r, AMG_E_FORMAT, "tensor", index, "its name is not a string");
+        return tensors_bad(r, AMG_E_FORMAT, index, "its name is not a string");
     }
     if (t->value.dtype != AMG_F32 && t->value.dtype != AMG_I64) {
-        return amg_bad_record(r, AMG_E_UNSUPPORTED, "tensor", index, "unknown element type");
+        return tensors_bad(r, AMG_E_UNSUPPORTED, index, "unknown element type");
     }
     if (p[AMG_T_ENCODING] != 0 || t->value.packing > AMG_LANE_ROWS) {
-        return amg_bad_record(r, AMG_E_UNSUPPORTED, "tensor", index, "unknown encoding or packing");
+        return tensors_bad(r, AMG_E_UNSUPPORTED, index, "unknown encoding or packing");
     }
     if (t->value.ndim > AMG_MAX_NDIM || t->value.constant > 1 || !amg_all_zero(p + AMG_T_RESERVED, 3)) {
-        return amg_bad_record(r, AMG_E_FORMAT, "tensor", index, "too many axes, or a flag or reserved byte out of range");
+        return tensors_bad(r, AMG_E_FORMAT, index, "too many axes, or a flag or reserved byte out of range");
     }
     if (home != AMG_NONE && (home >= (uint32_t)r->m->tensor_count || t->value.constant)) {
-        return amg_bad_record(r, AMG_E_FORMAT, "tensor", index, "its home is out of range");
+        return tensors_bad(r, AMG_E_FORMAT, index, "its home is out of range");
     }
     t->home = home == AMG_NONE ? -1 : (int32_t)home;
     if ((status = tensors_dims(r, p, index, &t->value)) != AMG_OK) {
@@ -113,19 +118,19 @@ static int32_t tensors_tensor(amg_reader *r, int32_t index, uint64_t *weights)
     }
     if (!t->value.constant) {
         return offset || bytes || t->value.packing
-                   ? amg_bad_record(r, AMG_E_FORMAT, "tensor", index, "an activation has weights or a packing")
+                   ? tensors_bad(r, AMG_E_FORMAT, index, "an activation has weights or a packing")
                    : AMG_OK;
     }
     if (tensors_constant_bytes(&t->value) < 0 || bytes != (uint64_t)tensors_constant_bytes(&t->value)) {
-        return amg_bad_record(r, AMG_E_FORMAT, "tensor", index, "the bytes of its weights are not what its shape needs");
+        return tensors_bad(r, AMG_E_FORMAT, index, "the bytes of its weights are not what its shape needs");
     }
     if (offset != *weights || bytes > r->weights_bytes - offset) {
-        return amg_bad_record(r, AMG_E_FORMAT, "tensor", index, "the offset of its weights is not where those before end");
+        return tensors_bad(r, AMG_E_FORMAT, index, "the offset of its weights is not where those before end");
     }
-    t->value.data = (void *)(uintptr_t)(r->data + r->weights_at + offset); /* never written to: no step has it as output */
+    t->value.data = (void *)(uintptr_t)(r->data + r->weights_at + offset); /* no step writes to it */
     *weights = (offset + bytes + AMG_ALIGN - 1) / AMG_ALIGN * AMG_ALIGN;
     return *weights > r->weights_bytes
-               ? amg_bad_record(r, AMG_E_FORMAT, "tensor", index, "its weights are not padded to 64 bytes")
+               ? tensors_bad(r, AMG_E_FORMAT, index, "its weights are not padded to 64 bytes")
                : AMG_OK;
 }
 
@@ -138,10 +143,10 @@ AMG_INTERNAL int32_t amg_load_tensors(amg_reader *r)
             return status;
         }
     }
-    return weights == r->weights_bytes ? AMG_OK : amg_bad(r, AMG_E_FORMAT, "bytes after the last weights belong to no tensor");
+    return weights == r->weights_bytes ? AMG_OK : amg_bad(r, AMG_E_FORMAT, "weights that belong to no tensor");
 }
 
-/* ---- inputs and outputs -------------------------------------------------------------------------------------------- */
+/* ---- inputs and outputs ---------------------------------------------------------------------------------------- */
 
 /* Reads a list of tensor indices with distinct, non-empty names. */
 static int32_t tensors_list(amg_reader *r, size_t at, int32_t count, int32_t *list, const char *kind)
@@ -186,7 +191,7 @@ AMG_INTERNAL int32_t amg_load_io(amg_reader *r)
     }
     for (int32_t i = 0; i < m->tensor_count; i++) {
         if (!m->slots[i].input && !m->slots[i].value.constant && m->slots[i].value.ndim) {
-            return amg_bad_record(r, AMG_E_FORMAT, "tensor", i, "has dimensions, which only inputs and constants have");
+            return tensors_bad(r, AMG_E_FORMAT, i, "has dimensions, which only inputs and constants have");
         }
     }
     for (uint32_t i = 0, last = 0; i < r->symbol_count; i++) {

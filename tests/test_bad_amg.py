@@ -129,7 +129,7 @@ def test_03_trailing_bytes() -> None:
     data = edited()
     data.data += b"PK\x05\x06".ljust(64, b"\0")
     refused(data.sealed(), FORMAT, "size of the weights")
-    refused(data.put(WEIGHTS, data.get(WEIGHTS, 8) + 64, 8).sealed(), FORMAT, "belong to no tensor")
+    refused(data.put(WEIGHTS, data.get(WEIGHTS, 8) + 64, 8).sealed(), FORMAT, "weights that belong to no tensor")
 
 
 def test_03_bytes_between_strings_and_weights() -> None:
