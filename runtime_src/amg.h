@@ -28,7 +28,7 @@ extern "C" {
 /* Status codes. */
 #define AMG_OK 0
 #define AMG_E_ARGUMENT (-1)    /* a null or out-of-range argument, or a call out of order */
-#define AMG_E_MEMORY (-2)      /* the allocator returned NULL, or the caller's arena is too small */
+#define AMG_E_MEMORY (-2)      /* the allocator returned NULL, the system made no thread, or the caller's arena is too small */
 #define AMG_E_FORMAT (-3)      /* the bytes are not a valid .amg model */
 #define AMG_E_VERSION (-4)     /* a .amg of a newer format version */
 #define AMG_E_CHECKSUM (-5)    /* the bytes were damaged */
@@ -89,13 +89,18 @@ typedef struct amg_options {
 /* How to make a session. Zero-initialise, set struct_size, fill in what you need. */
 typedef struct amg_session_options {
     size_t struct_size; /* sizeof(amg_session_options) */
-    int32_t threads;    /* 0 or 1: the calling thread alone */
+    int32_t threads;    /* that a run uses: 0 or 1 for the calling thread alone; always 1 with AMG_NO_THREADS */
     int32_t isa;        /* AMG_ISA_*; AMG_ISA_AUTO: the best that this machine has */
     void *arena;        /* memory for activations, 64-byte aligned; NULL: allocated */
     size_t arena_size;  /* bytes at arena, at least amg_arena_size() */
     int32_t (*progress)(void *user, int32_t layer, int32_t layers); /* before each layer; non-zero cancels; may be NULL */
     void *user;         /* passed to progress */
     uint32_t flags;     /* AMG_KEEP_INPUTS */
+    /* Runs work on your threads: calls piece(arg, i) for every i from 0 to pieces - 1, each once, in any order, at the same
+     * time or not, and returns when all are done. pieces is at most `threads`. NULL: the session makes threads - 1 threads,
+     * which sleep between runs and end with it. Results are the same bits in every way, with any number of threads. */
+    void (*parallel)(void *pool_user, int32_t pieces, void (*piece)(void *arg, int32_t index), void *arg);
+    void *pool_user;    /* passed to parallel */
 } amg_session_options;
 
 /* What a tensor is. */
@@ -145,7 +150,9 @@ AMG_API const char *amg_label(const amg_model *m, int32_t class_index);
 /* Bytes of arena that a session with these options needs at the model's default shapes; 0 if the options are invalid. */
 AMG_API size_t amg_arena_size(const amg_model *m, const amg_session_options *opt);
 
-/* Makes a session; opt may be NULL. *out is NULL on failure. */
+/* Makes a session; opt may be NULL. *out is NULL on failure. With a C library that keeps threads in a library of its own
+ * (glibc before 2.34), more than one thread is AMG_E_UNSUPPORTED unless the program is linked with -pthread. A process that
+ * forks while no session runs may run its sessions in the child too, on one thread. */
 AMG_API int32_t amg_session_new(const amg_model *m, const amg_session_options *opt, amg_session **out);
 
 /* Frees a session. NULL is fine. */

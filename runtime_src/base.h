@@ -69,6 +69,13 @@
 #define AMG_SMALL 0
 #endif
 
+/* Threads are those of Windows or POSIX. */
+#if !defined(AMG_NO_THREADS) && !defined(_WIN32) && !defined(__unix__) && !defined(__APPLE__)
+#define AMG_NO_THREADS
+#elif !defined(AMG_NO_THREADS) && defined(__wasm__) && !defined(__EMSCRIPTEN_PTHREADS__)
+#define AMG_NO_THREADS
+#endif
+
 #define AMG_LANES 16  /* outputs per weight panel, on every instruction set */
 #define AMG_ALIGN 64  /* bytes: weights in the file, tensors in the arena */
 

@@ -4,6 +4,8 @@
 #endif
 #include "session.h"
 
+#define EXEC_WORK 8192 /* for each thread, at least */
+
 #ifndef AMG_NO_PROFILE
 #ifdef _WIN32
 #include <windows.h>
@@ -32,11 +34,25 @@ static uint64_t exec_now(void)
 }
 #endif
 
+/* How many of at most `most` threads a step is worth: all, unless it is done sooner than they would be told. */
+static int32_t exec_threads(const amg_step *step, int32_t most)
+{
+    int64_t elements = 0, work;
+    for (int32_t i = 0; i < step->n_in && most > 1; i++) {
+        elements += step->in[i] ? step->in[i]->count : 0;
+    }
+    for (int32_t i = 0; i < step->n_out && most > 1; i++) {
+        elements += step->out[i]->count;
+    }
+    work = (int64_t)(step->macs / 16) + elements; /* a few to the nanosecond */
+    return (int32_t)AMG_MAX(1, AMG_MIN(most, work / EXEC_WORK));
+}
+
 AMG_API int32_t amg_run(amg_session *s)
 {
     amg_plan *p;
     amg_context t;
-    int32_t layers;
+    int32_t layers, threads = 1;
     uint64_t then, now;
     if (!s) {
         return AMG_E_ARGUMENT;
@@ -45,7 +61,10 @@ AMG_API int32_t amg_run(amg_session *s)
     layers = s->model->layer_count;
     memset(&t, 0, sizeof t);
     t.isa = s->options.isa;
-    t.threads = s->options.threads;
+#ifndef AMG_NO_THREADS
+    t.pool = amg_pool_here(s->pool);
+    threads = t.pool ? s->options.threads : 1;
+#endif
     then = exec_now();
     for (int32_t i = 0; i < layers; i++) {
         const amg_step *step = p->steps + i;
@@ -54,6 +73,7 @@ AMG_API int32_t amg_run(amg_session *s)
         }
         t.scratch = (char *)s->arena + p->blocks[s->model->tensor_count + i].offset;
         t.scratch_size = (size_t)amg_round_up((int64_t)step->scratch, AMG_ALIGN);
+        t.threads = exec_threads(step, threads);
         step->op->run(step, &t);
         now = exec_now();
         p->ns[i] = now - then;

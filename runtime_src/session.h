@@ -3,6 +3,7 @@
 #define AMG_SESSION_H
 
 #include "plan.h"
+#include "threads.h"
 
 struct amg_session {
     const amg_model *model;
@@ -10,6 +11,9 @@ struct amg_session {
     amg_session_options options; /* with the instruction set and the threads that were chosen */
     void *arena;                 /* 64-byte aligned */
     void *owned;                 /* what was allocated for it; NULL: the caller's */
+#ifndef AMG_NO_THREADS
+    amg_pool *pool; /* NULL with one thread */
+#endif
     char message[160];
 };
 
