@@ -84,7 +84,8 @@ def build(
 
     `weights` is the second file of a two-file format; `labels` a file of one class per line, or the classes; `input_shapes`
     fixes symbolic dimensions; `outputs` asks for tensors by name, inner ones too; `bind` makes inputs constants; `softmax`
-    appends one, None does where labels are given and the network ends in bare scores. The pair is called `name`, its functions `prefix`_open and so on; `weights_as` is "embed", "integers" or "file".
+    appends one, None does where labels are given and the network ends in bare scores. The pair is called `name`, its
+    functions `prefix`_open and so on; `weights_as` is "embed", "integers" or "file".
     Raises E100 to E108 for what is wrong with the files or options, E110 and E120 for what cannot be planned.
     """
     from amalgamate import importers, passes

@@ -15,7 +15,7 @@ from PIL import Image
 
 from amalgamate import cli
 from amalgamate.errors import CODES
-from tools import ROOT, shared
+from tools import ROOT, shared, tool
 
 DIGITS = ROOT / "amalgamate" / "data" / "digits.onnx"
 
@@ -112,10 +112,23 @@ def test_build_compile_predict(amalgamate, four: Path) -> None:
     assert [Path(f["path"]).name for f in built.json()["files"]] == ["ten.c", "ten.h"]
     compiled = amalgamate("compile", "out/ten.c")
     assert compiled.code == 0
-    library = compiled.out.split("  ")[0]
+    library = compiled.out.splitlines()[0].split("  ")[0]
     best = amalgamate("predict", library, four, "--json").json()[0]["predictions"]
     assert len(best) == 5
     assert best[0]["label"] == "4" and best[0]["score"] > 0.9
+
+
+def test_build_is_called_as_its_file(amalgamate, tmp_path: Path) -> None:
+    (tmp_path / "my-net.onnx").write_bytes(DIGITS.read_bytes())
+    result = amalgamate("build", "my-net.onnx", "--json")
+    assert [file["path"] for file in result.json()["files"]] == ["dist/my_net.c", "dist/my_net.h"]
+
+
+def test_compile_for_the_browser_names_all_that_it_made(amalgamate) -> None:
+    tool("emcc")
+    amalgamate("build", "digits", "-o", "out")
+    made = amalgamate("compile", "out/digits.c", "--target", "wasm", "--json").json()["files"]
+    assert [file["path"] for file in made] == ["out/digits.wasm", "out/digits.mjs", "out/digits.scalar.wasm"]
 
 
 def test_build_with_weights_beside(amalgamate) -> None:

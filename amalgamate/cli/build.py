@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from amalgamate.cli.options import ModelOptions, model_options
-from amalgamate.cli.output import common, note, printing, progress, show
+from amalgamate.cli.output import note, printing, progress, show
 
 if TYPE_CHECKING:
     from amalgamate import Built
@@ -59,7 +60,7 @@ def runtime_command(out: Path, prefix: str) -> None:
 @click.command("build")
 @model_options
 @out_option
-@click.option("--name", help="Of the files, instead of the model's own.")
+@click.option("--name", help="Of the files, instead of that of MODEL.")
 @prefix_option
 @click.option(
     "--weights",
@@ -89,11 +90,14 @@ def build_command(options: ModelOptions, out: Path, name: str | None, prefix: st
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder to write to; beside SOURCE if not given.",
 )
-@common
+@printing
 def compile_command(source: Path, target: str, out: Path | None) -> None:
-    """Compile a pair, named by its .c file, into a library or a WebAssembly module."""
+    """Compile a pair, named by its .c file, into a library, or a WebAssembly module and its loader."""
     from amalgamate import toolchains
 
+    folder = out or source.parent
+    start = time.time_ns() - 10**9  # file systems round
     with progress(f"compiling for {target}"):
-        made = toolchains.build(source, target, out or source.parent)
-    click.echo(f"{made}  {_size(made)}")
+        made = toolchains.build(source, target, folder)
+    beside = sorted(p for p in folder.glob(f"{source.stem}.*") if p.stat().st_mtime_ns >= start)
+    report([made, *(p for p in beside if p not in (made, source) and p.suffix not in (".h", ".amg"))])

@@ -99,12 +99,13 @@ class ModelOptions:
 
         return importers.read(self.model, self.weights, self.shapes, self.outputs, self.bind)
 
-    def build(self, **more: Any) -> Built:
-        """The model, built; `more` are further arguments of `amalgamate.build`."""
+    def build(self, name: str | None = None, **more: Any) -> Built:
+        """The model, built, and called as its file unless `name` says otherwise; `more` goes to `amalgamate.build`."""
         import amalgamate
 
         return amalgamate.build(
             self.model,
+            name=name or self.model.stem,
             weights=self.weights,
             image=self.image,
             labels=self.labels,
