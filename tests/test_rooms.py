@@ -31,6 +31,7 @@ ROOMS: dict[str, set[str]] = {
     "timing": set(),
     "predictor": {"toolchains", "errors", "resources"},
     "settings": BASE,
+    "packages": BASE | {"plan", "resources", "templates", "toolchains", "writers"},
 }
 # These may use every room but cli: the Python API, and the work behind single commands.
 FREE = {"__init__", "verify", "doctor"}

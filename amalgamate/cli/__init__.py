@@ -22,6 +22,7 @@ COMMANDS = {
     "verify": "verify",
     "inspect": "inspect",
     "bench": "bench",
+    "package": "package",
     "ops": "about",
     "explain": "about",
     "doctor": "about",

@@ -1,0 +1,48 @@
+"""package: a model as a package of an ecosystem: npm, ..."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from amalgamate.cli.build import out_option, report, say_softmax
+from amalgamate.cli.options import ModelOptions, model_options
+from amalgamate.cli.output import note, printing, progress
+
+
+@click.command("package")
+@model_options
+@click.option("--as", "kinds", required=True, metavar="KINDS", help="Which packages, with commas between: npm, ...")
+@out_option
+@click.option("--name", help="Of the package and its files, instead of the model's own.")
+@click.option("--package-version", "version", default="0.1.0", show_default=True, help="Of the package.")
+@click.option(
+    "--weights",
+    type=click.Choice(["auto", "embed", "file"]),
+    default="auto",
+    show_default=True,
+    help="In the compiled code, or a file beside it; by default in it where they are small.",
+)
+@printing
+def package_command(options: ModelOptions, kinds: str, out: Path, name: str | None, version: str, weights: str) -> None:
+    """Write MODEL as a package into OUT; with several KINDS, each into a folder of its own there."""
+    from amalgamate import packages
+
+    wanted = list(dict.fromkeys(kind.strip() for kind in kinds.split(",") if kind.strip()))
+    unknown = [kind for kind in wanted if kind not in packages.ecosystems()]
+    if unknown or not wanted:
+        known = ", ".join(packages.ecosystems())
+        raise click.BadParameter(f"'{', '.join(unknown)}': choose from {known}", param_hint="--as")
+    with progress("building"):
+        built = options.build(name=name, weights_as="embed" if weights == "auto" else weights)
+    if weights == "auto":
+        built = packages.placed(built)
+    about = packages.About(name or built.name, version)
+    files: list[Path] = []
+    for kind in wanted:
+        note(f"packing {built.name} as {kind}")
+        with progress(f"packing as {kind}"):
+            files += packages.write(built, kind, out / kind if len(wanted) > 1 else out, about)
+    say_softmax(built)
+    report(files)
