@@ -8,105 +8,11 @@
 #define _POSIX_C_SOURCE 200809L
 #endif
 #include "threads.h"
+#include "system.h"
 
 #ifndef AMG_NO_THREADS
-#ifdef _WIN32
-#include <windows.h>
-#else
-#include <pthread.h>
-#include <unistd.h>
-#endif
-
 #define THREADS_SPINS 1000 /* looks for work before a thread sleeps, 10 to 50 ns each */
 #define THREADS_CHUNKS 4   /* per share */
-
-/* ---- what the system gives ------------------------------------------------------------------------------------------ */
-
-#ifdef _MSC_VER
-typedef volatile LONG threads_atomic;
-
-static uint32_t threads_get(threads_atomic *a)
-{
-    return (uint32_t)InterlockedOr(a, 0);
-}
-
-static void threads_set(threads_atomic *a, uint32_t to)
-{
-    (void)InterlockedExchange(a, (LONG)to);
-}
-
-static uint32_t threads_add(threads_atomic *a, uint32_t by) /* returns what it was */
-{
-    return (uint32_t)InterlockedExchangeAdd(a, (LONG)by);
-}
-
-static int32_t threads_swap(threads_atomic *a, uint32_t from, uint32_t to) /* 1 if it was `from` and is now `to` */
-{
-    return InterlockedCompareExchange(a, (LONG)to, (LONG)from) == (LONG)from;
-}
-#else
-typedef uint32_t threads_atomic;
-
-static uint32_t threads_get(threads_atomic *a)
-{
-    return __atomic_load_n(a, __ATOMIC_SEQ_CST);
-}
-
-static void threads_set(threads_atomic *a, uint32_t to)
-{
-    __atomic_store_n(a, to, __ATOMIC_SEQ_CST);
-}
-
-static uint32_t threads_add(threads_atomic *a, uint32_t by) /* returns what it was */
-{
-    return __atomic_fetch_add(a, by, __ATOMIC_SEQ_CST);
-}
-
-static int32_t threads_swap(threads_atomic *a, uint32_t from, uint32_t to) /* 1 if it was `from` and is now `to` */
-{
-    return __atomic_compare_exchange_n(a, &from, to, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-}
-#endif
-
-/* Tells the processor that this thread waits for another. */
-static void threads_pause(void)
-{
-#ifdef _WIN32
-    YieldProcessor();
-#elif defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("isb" ::: "memory"); /* yield does nothing on most of them */
-#endif
-}
-
-#ifdef _WIN32
-typedef HANDLE threads_handle;
-typedef SRWLOCK threads_lock;
-typedef CONDITION_VARIABLE threads_bell;
-#define threads_begin(l) AcquireSRWLockExclusive(l)
-#define threads_end(l) ReleaseSRWLockExclusive(l)
-#define threads_hear(b, l) SleepConditionVariableSRW(b, l, INFINITE, 0)
-#define threads_ring(b) WakeConditionVariable(b)
-#define threads_join(h) (WaitForSingleObject(h, INFINITE), CloseHandle(h))
-#else
-typedef pthread_t threads_handle;
-typedef pthread_mutex_t threads_lock;
-typedef pthread_cond_t threads_bell;
-#define threads_begin(l) pthread_mutex_lock(l)
-#define threads_end(l) pthread_mutex_unlock(l)
-#define threads_hear(b, l) pthread_cond_wait(b, l)
-#define threads_ring(b) pthread_cond_signal(b)
-#define threads_join(h) pthread_join(h, NULL)
-/* Where the C library does not hold these, a program that is linked without -pthread has one thread to a session. */
-#if (defined(__GLIBC__) && __GLIBC__ == 2 && __GLIBC_MINOR__ < 34) || defined(__FreeBSD__) || defined(__NetBSD__)
-#pragma weak pthread_create
-#pragma weak pthread_join
-#define THREADS_WEAK
-#endif
-#endif
-
-/* ---- the pool ------------------------------------------------------------------------------------------------------- */
 
 /* The state of a pool, one word: is work open, how many threads have joined it, to how many it is open, which work it is. */
 #define THREADS_OPEN 1u
@@ -119,13 +25,13 @@ typedef pthread_cond_t threads_bell;
 typedef struct threads_seat { /* a thread, and its share of the work; 0 is the calling thread */
     amg_pool *pool;
     int32_t index, made;
-    threads_handle handle;
+    system_thread handle;
     uint32_t work;       /* what it joined last; of the calling thread, what it gave out last */
-    threads_atomic next; /* chunk of its share */
+    system_atomic next; /* chunk of its share */
     uint32_t end;        /* of its share */
-    threads_atomic asleep;
-    threads_lock lock;
-    threads_bell bell;
+    system_atomic asleep;
+    system_lock lock;
+    system_bell bell;
     char apart[AMG_ALIGN]; /* no two threads write to one cache line */
 } threads_seat;
 
@@ -139,7 +45,7 @@ struct amg_pool {
     amg_job job;
     void *arg;
     char apart[AMG_ALIGN];
-    threads_atomic state;
+    system_atomic state;
     threads_seat seat[1]; /* [threads] */
 };
 
@@ -159,28 +65,28 @@ static uint32_t threads_wait(threads_seat *s)
 {
     uint32_t state;
     for (int32_t i = 0; i < THREADS_SPINS; i++) {
-        state = threads_get(&s->pool->state);
+        state = system_get(&s->pool->state);
         if (threads_ready(s, state)) {
             return state;
         }
-        threads_pause();
+        system_pause();
     }
-    threads_begin(&s->lock);
-    threads_set(&s->asleep, 1); /* first this, then a look: who changes the state looks here afterwards */
-    while (!threads_ready(s, state = threads_get(&s->pool->state))) {
-        threads_hear(&s->bell, &s->lock);
+    system_acquire(&s->lock);
+    system_set(&s->asleep, 1); /* first this, then a look: who changes the state looks here afterwards */
+    while (!threads_ready(s, state = system_get(&s->pool->state))) {
+        system_listen(&s->bell, &s->lock);
     }
-    threads_set(&s->asleep, 0);
-    threads_end(&s->lock);
+    system_set(&s->asleep, 0);
+    system_release(&s->lock);
     return state;
 }
 
 static void threads_wake(threads_seat *s)
 {
-    if (threads_get(&s->asleep)) {
-        threads_begin(&s->lock);
-        threads_ring(&s->bell);
-        threads_end(&s->lock);
+    if (system_get(&s->asleep)) {
+        system_acquire(&s->lock);
+        system_ring(&s->bell);
+        system_release(&s->lock);
     }
 }
 
@@ -190,8 +96,8 @@ static void threads_work(void *arg, int32_t index)
     amg_pool *p = (amg_pool *)arg;
     for (int32_t i = 0; i < p->parts; i++) {
         threads_seat *of = p->seat + (index + i) % p->parts;
-        while (threads_get(&of->next) < of->end) {
-            const int64_t chunk = threads_add(&of->next, 1);
+        while (system_get(&of->next) < of->end) {
+            const int64_t chunk = system_add(&of->next, 1);
             if (chunk < of->end) {
                 p->job(p->arg, chunk * p->chunk, AMG_MIN(p->count, (chunk + 1) * p->chunk), index);
             }
@@ -204,10 +110,10 @@ static void threads_live(threads_seat *s)
 {
     amg_pool *p = s->pool;
     for (uint32_t state; (state = threads_wait(s)) != THREADS_OVER;) {
-        if (threads_swap(&p->state, state, state + THREADS_JOIN)) {
+        if (system_swap(&p->state, state, state + THREADS_JOIN)) {
             s->work = state / THREADS_WORK;
             threads_work(p, s->index);
-            state = threads_add(&p->state, 0u - THREADS_JOIN) - THREADS_JOIN;
+            state = system_add(&p->state, 0u - THREADS_JOIN) - THREADS_JOIN;
             if (!(state & (THREADS_OPEN | THREADS_JOINED))) {
                 threads_wake(p->seat);
             }
@@ -215,57 +121,10 @@ static void threads_live(threads_seat *s)
     }
 }
 
-#ifdef _WIN32
-static DWORD WINAPI threads_main(void *seat)
+SYSTEM_MAIN(threads_main, seat)
 {
     threads_live((threads_seat *)seat);
     return 0;
-}
-
-static int32_t threads_start(threads_seat *s)
-{
-    s->handle = CreateThread(NULL, 0, threads_main, s, 0, NULL);
-    return s->handle ? AMG_OK : AMG_E_MEMORY;
-}
-
-static int64_t threads_process(void)
-{
-    return 0; /* processes do not fork */
-}
-#else
-static void *threads_main(void *seat)
-{
-    threads_live((threads_seat *)seat);
-    return NULL;
-}
-
-static int32_t threads_start(threads_seat *s)
-{
-#ifdef THREADS_WEAK
-    if (!pthread_create) {
-        return AMG_E_UNSUPPORTED;
-    }
-#endif
-    return pthread_create(&s->handle, NULL, threads_main, s) == 0 ? AMG_OK : AMG_E_MEMORY;
-}
-
-static int64_t threads_process(void)
-{
-    return (int64_t)getpid();
-}
-#endif
-
-static void threads_prepare(threads_seat *s, amg_pool *p, int32_t index)
-{
-    s->pool = p;
-    s->index = index;
-#ifdef _WIN32
-    InitializeSRWLock(&s->lock);
-    InitializeConditionVariable(&s->bell);
-#else
-    (void)pthread_mutex_init(&s->lock, NULL); /* cannot fail where a mutex is memory alone, which it is */
-    (void)pthread_cond_init(&s->bell, NULL);
-#endif
 }
 
 AMG_INTERNAL int32_t amg_pool_new(const amg_memory *memory, const amg_session_options *o, amg_pool **out)
@@ -280,13 +139,16 @@ AMG_INTERNAL int32_t amg_pool_new(const amg_memory *memory, const amg_session_op
     p->memory = *memory;
     p->parallel = o->parallel;
     p->user = o->pool_user;
-    p->process = threads_process();
+    p->process = system_process();
     p->threads = o->threads;
     for (int32_t i = 0; i < p->threads; i++) {
-        threads_prepare(p->seat + i, p, i);
+        p->seat[i].pool = p;
+        p->seat[i].index = i;
+        system_lock_init(&p->seat[i].lock);
+        system_bell_init(&p->seat[i].bell);
     }
     for (int32_t i = 1; i < p->threads && !p->parallel && status == AMG_OK; i++) {
-        status = threads_start(p->seat + i);
+        status = system_start(&p->seat[i].handle, threads_main, p->seat + i);
         p->seat[i].made = status == AMG_OK;
     }
     if (status != AMG_OK) {
@@ -304,16 +166,14 @@ AMG_INTERNAL void amg_pool_free(amg_pool *p)
     }
     const amg_memory memory = p->memory;
     if (amg_pool_here(p)) {
-        threads_set(&p->state, THREADS_OVER);
+        system_set(&p->state, THREADS_OVER);
         for (int32_t i = 0; i < p->threads; i++) {
             if (p->seat[i].made) {
                 threads_wake(p->seat + i);
-                (void)threads_join(p->seat[i].handle);
+                system_join(p->seat[i].handle);
             }
-#ifndef _WIN32
-            (void)pthread_cond_destroy(&p->seat[i].bell);
-            (void)pthread_mutex_destroy(&p->seat[i].lock);
-#endif
+            system_bell_end(&p->seat[i].bell);
+            system_lock_end(&p->seat[i].lock);
         }
     }
     amg_memory_put(&memory, p);
@@ -321,7 +181,7 @@ AMG_INTERNAL void amg_pool_free(amg_pool *p)
 
 AMG_INTERNAL amg_pool *amg_pool_here(amg_pool *p)
 {
-    return p && (p->parallel || p->process == threads_process()) ? p : NULL;
+    return p && (p->parallel || p->process == system_process()) ? p : NULL;
 }
 
 /* Cuts `units` of work into chunks and gives each of `parts` threads its share. */
@@ -331,7 +191,7 @@ static void threads_cut(amg_pool *p, int32_t parts, int64_t units, int64_t grain
     p->parts = parts;
     p->chunk = per_chunk * grain;
     for (int32_t i = 0; i < parts; i++) {
-        threads_set(&p->seat[i].next, (uint32_t)(chunks * i / parts));
+        system_set(&p->seat[i].next, (uint32_t)(chunks * i / parts));
         p->seat[i].end = (uint32_t)(chunks * (i + 1) / parts);
     }
 }
@@ -340,12 +200,12 @@ static void threads_share(amg_pool *p)
 {
     threads_seat *own = p->seat;
     own->work = (own->work + 1) % (UINT32_MAX / THREADS_WORK);
-    threads_set(&p->state, own->work * THREADS_WORK + (uint32_t)p->parts * THREADS_PART + THREADS_OPEN);
+    system_set(&p->state, own->work * THREADS_WORK + (uint32_t)p->parts * THREADS_PART + THREADS_OPEN);
     for (int32_t i = 1; i < p->parts; i++) {
         threads_wake(own + i);
     }
     threads_work(p, 0);
-    (void)threads_add(&p->state, 0u - THREADS_OPEN);
+    (void)system_add(&p->state, 0u - THREADS_OPEN);
     (void)threads_wait(own);
 }
 #endif
