@@ -12,7 +12,7 @@ struct amg_session {
     void *arena;                 /* 64-byte aligned */
     void *owned;                 /* what was allocated for it; NULL: the caller's */
 #ifndef AMG_NO_THREADS
-    amg_pool *pool; /* NULL with one thread */
+    amg_thread_pool *pool; /* NULL with one thread */
 #endif
     char message[160];
 };

@@ -23,7 +23,7 @@
 #define THREADS_OVER UINT32_MAX /* joined is never as large as this says */
 
 typedef struct threads_seat { /* a thread, and its share of the work; 0 is the calling thread */
-    amg_pool *pool;
+    amg_thread_pool *pool;
     int32_t index, made;
     system_thread handle;
     uint32_t work;       /* what it joined last; of the calling thread, what it gave out last */
@@ -35,7 +35,7 @@ typedef struct threads_seat { /* a thread, and its share of the work; 0 is the c
     char apart[AMG_ALIGN]; /* no two threads write to one cache line */
 } threads_seat;
 
-struct amg_pool {
+struct amg_thread_pool {
     amg_memory memory;
     void (*parallel)(void *user, int32_t pieces, void (*piece)(void *arg, int32_t index), void *arg);
     void *user;
@@ -93,7 +93,7 @@ static void threads_wake(threads_seat *s)
 /* Does what is left of the shares, from its own on. */
 static void threads_work(void *arg, int32_t index)
 {
-    amg_pool *p = (amg_pool *)arg;
+    amg_thread_pool *p = (amg_thread_pool *)arg;
     for (int32_t i = 0; i < p->parts; i++) {
         threads_seat *of = p->seat + (index + i) % p->parts;
         while (system_get(&of->next) < of->end) {
@@ -108,7 +108,7 @@ static void threads_work(void *arg, int32_t index)
 /* The life of a thread. */
 static void threads_live(threads_seat *s)
 {
-    amg_pool *p = s->pool;
+    amg_thread_pool *p = s->pool;
     for (uint32_t state; (state = threads_wait(s)) != THREADS_OVER;) {
         if (system_swap(&p->state, state, state + THREADS_JOIN)) {
             s->work = state / THREADS_WORK;
@@ -127,10 +127,10 @@ SYSTEM_MAIN(threads_main, seat)
     return 0;
 }
 
-AMG_INTERNAL int32_t amg_pool_new(const amg_memory *memory, const amg_session_options *o, amg_pool **out)
+AMG_INTERNAL int32_t amg_pool_new(const amg_memory *memory, const amg_session_options *o, amg_thread_pool **out)
 {
-    const size_t bytes = sizeof(amg_pool) + (size_t)(o->threads - 1) * sizeof(threads_seat);
-    amg_pool *p = (amg_pool *)amg_memory_get(memory, bytes);
+    const size_t bytes = sizeof(amg_thread_pool) + (size_t)(o->threads - 1) * sizeof(threads_seat);
+    amg_thread_pool *p = (amg_thread_pool *)amg_memory_get(memory, bytes);
     int32_t status = AMG_OK;
     if (!p) {
         return AMG_E_MEMORY;
@@ -159,7 +159,7 @@ AMG_INTERNAL int32_t amg_pool_new(const amg_memory *memory, const amg_session_op
     return AMG_OK;
 }
 
-AMG_INTERNAL void amg_pool_free(amg_pool *p)
+AMG_INTERNAL void amg_pool_free(amg_thread_pool *p)
 {
     if (!p) {
         return;
@@ -179,13 +179,13 @@ AMG_INTERNAL void amg_pool_free(amg_pool *p)
     amg_memory_put(&memory, p);
 }
 
-AMG_INTERNAL amg_pool *amg_pool_here(amg_pool *p)
+AMG_INTERNAL amg_thread_pool *amg_pool_here(amg_thread_pool *p)
 {
     return p && (p->parallel || p->process == system_process()) ? p : NULL;
 }
 
 /* Cuts `units` of work into chunks and gives each of `parts` threads its share. */
-static void threads_cut(amg_pool *p, int32_t parts, int64_t units, int64_t grain)
+static void threads_cut(amg_thread_pool *p, int32_t parts, int64_t units, int64_t grain)
 {
     const int64_t per_chunk = AMG_MAX(1, units / parts / THREADS_CHUNKS), chunks = (units + per_chunk - 1) / per_chunk;
     p->parts = parts;
@@ -196,7 +196,7 @@ static void threads_cut(amg_pool *p, int32_t parts, int64_t units, int64_t grain
     }
 }
 /* Opens the work to the threads, takes part, and waits for those that have joined. */
-static void threads_share(amg_pool *p)
+static void threads_share(amg_thread_pool *p)
 {
     threads_seat *own = p->seat;
     own->work = (own->work + 1) % (UINT32_MAX / THREADS_WORK);
@@ -213,7 +213,7 @@ static void threads_share(amg_pool *p)
 AMG_INTERNAL void amg_parallel(const amg_context *t, int64_t count, int64_t grain, amg_job job, void *arg)
 {
 #ifndef AMG_NO_THREADS
-    amg_pool *p = (amg_pool *)t->pool;
+    amg_thread_pool *p = (amg_thread_pool *)t->pool;
     const int64_t units = count / grain + (count % grain != 0);
     const int32_t parts = p ? (int32_t)AMG_MIN(t->threads, units) : 1;
     if (parts > 1) {
