@@ -22,7 +22,7 @@ from amalgamate.graph import Array, Graph, Tensor
 from amalgamate.ops import Case
 from amalgamate.plan import plan
 from amalgamate.resources import folder, runtime_files
-from amalgamate.writers import model_file
+from amalgamate.writers import c_source, model_file
 from amalgamate.writers.tables import all_ops, core_files, generated
 from tools import tool
 
@@ -128,11 +128,24 @@ def program(
     return _once(repr((source.read_text(), command)), "", [*command, "-lm", "-o"])
 
 
+def amalgamated_program(source: Path, flags: tuple[str, ...] = ("-O1",)) -> Path:
+    """A C program, linked with the amalgamated runtime."""
+    pair = c_source.runtime_pair()
+    root = cache_folder() / hashlib.sha256(repr(sorted(pair.items())).encode()).hexdigest()[:24]
+    root.mkdir(exist_ok=True)
+    for name, data in pair.items():
+        (root / name).write_bytes(data)
+    command = [tool("gcc"), "-std=c99", *WARNINGS, *flags, "-I", str(root), str(source), str(root / "amg.c")]
+    return _once(repr((source.read_text(), command)), "", [*command, "-lm", "-o"])
+
+
 # ---- the C API --------------------------------------------------------------------------------------------------
 
 ALLOC = ctypes.CFUNCTYPE(c_void_p, c_void_p, c_size_t)
 RELEASE = ctypes.CFUNCTYPE(None, c_void_p, c_void_p)
 PROGRESS = ctypes.CFUNCTYPE(c_int32, c_void_p, c_int32, c_int32)
+PIECE = ctypes.CFUNCTYPE(None, c_void_p, c_int32)
+PARALLEL = ctypes.CFUNCTYPE(None, c_void_p, c_int32, PIECE, c_void_p)
 
 
 class Options(ctypes.Structure):
@@ -145,7 +158,7 @@ class Options(ctypes.Structure):
 class SessionOptions(ctypes.Structure):
     _fields_ = [
         ("struct_size", c_size_t), ("threads", c_int32), ("isa", c_int32), ("arena", c_void_p), ("arena_size", c_size_t),
-        ("progress", PROGRESS), ("user", c_void_p), ("flags", c_uint32),
+        ("progress", PROGRESS), ("user", c_void_p), ("flags", c_uint32), ("parallel", PARALLEL), ("pool_user", c_void_p),
     ]  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from amalgamate.ops.max_pool import MaxPool
 from amalgamate.ops.relu import Relu
 from amalgamate.ops.softmax import Softmax
 from amg_bytes import COUNTS, TOTAL, WEIGHTS, Bytes
-from harness import ALLOC, RELEASE, CError, Model, amg, graph_of, inputs_of, program, run_c
+from harness import ALLOC, RELEASE, CError, Model, amalgamated_program, amg, graph_of, inputs_of, program, run_c
 
 MEMORY, FORMAT, VERSION, CHECKSUM, UNSUPPORTED, SHAPE, FILE = -2, -3, -4, -5, -6, -7, -8
 SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
@@ -605,6 +605,19 @@ def test_sanitized_forged(abuse: Callable[..., int]) -> None:
 
 def test_sanitized_starved_at_every_allocation(abuse: Callable[..., int]) -> None:
     assert abuse(fire(), "starved") >= 6
+
+
+def test_the_amalgamated_runtime_refuses_and_runs_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "m.amg"
+    path.write_bytes(fire())
+    source = Path(__file__).parent / "c" / "abuse.c"
+    answers = []
+    for binary in (program(source, ("-O2", "-fPIC")), amalgamated_program(source)):
+        for mode in (("given",), ("truncated",), ("swept",), ("forged", "3000", "11"), ("starved",)):
+            done = subprocess.run([binary, path, *mode], capture_output=True, text=True, timeout=100)
+            assert done.returncode == 0, done.stderr
+            answers.append(int(done.stdout))
+    assert answers[:5] == answers[5:]
 
 
 def runtime_ops() -> list[str]:
