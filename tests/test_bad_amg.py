@@ -620,6 +620,25 @@ def test_the_amalgamated_runtime_refuses_and_runs_the_same(tmp_path: Path) -> No
     assert answers[:5] == answers[5:]
 
 
+def test_hostile_files_on_32_bits(tmp_path: Path) -> None:
+    """Where size_t holds 4 GiB, products overflow sooner: the same files are refused or run."""
+    path = tmp_path / "m.amg"
+    path.write_bytes(fire())
+    flags = ("-O1", "-static", "-DAMG_NO_THREADS")
+    binary = program(Path(__file__).parent / "c" / "abuse.c", flags, compiler="i686-linux-gnu-gcc")
+    for mode, ran in (
+        ("given", 1),
+        ("truncated", 0),
+        ("flipped", 0),
+        ("swept", None),
+        ("forged", None),
+        ("starved", None),
+    ):
+        done = subprocess.run([binary, path, mode, "5000", "23"], capture_output=True, text=True, timeout=100)
+        assert done.returncode == 0, (mode, done.stderr)
+        assert int(done.stdout) == ran or (ran is None and int(done.stdout) > 0)
+
+
 def runtime_ops() -> list[str]:
     return sorted(name for name, op in registry().items() if not op.folds_only)
 
