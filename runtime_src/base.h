@@ -6,6 +6,10 @@
 
 #include <string.h>
 
+#if defined(_WIN32) && !defined(WIN32_LEAN_AND_MEAN)
+#define WIN32_LEAN_AND_MEAN /* windows.h would take names such as small and interface */
+#endif
+
 /* One translation unit (the amalgamation defines AMG_AMALGAMATION) makes everything internal static; the modular
  * build gives it hidden linkage. AMG_INTERNAL stands before definitions and function prototypes, AMG_INTERNAL_DATA
  * before declarations of data that is defined elsewhere. */

@@ -13,6 +13,7 @@ from amalgamate.errors import AmalgamateError
 from amalgamate.toolchains import compile
 
 FLAGS = ("-O2", "-std=c99")
+THREADS = () if sys.platform == "win32" else ("-pthread",)  # only old systems keep them in a library of their own
 SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
 
 
@@ -33,11 +34,11 @@ def compiler() -> list[str]:
 def build(source: Path, target: str, out: Path) -> Path:
     """NAME.so (.dylib, .dll): a shared library with the API of NAME.h."""
     pic = [] if sys.platform == "win32" else ["-fPIC"]
-    return compile([*compiler(), *FLAGS, "-shared", *pic, source, "-lm"], out / (source.stem + SUFFIX))
+    return compile([*compiler(), *FLAGS, "-shared", *pic, source, "-lm", *THREADS], out / (source.stem + SUFFIX))
 
 
 def executable(sources: Sequence[Path], artifact: Path, flags: Sequence[str] = ()) -> Path:
     """A program of C files; headers are looked for beside each of them."""
     folders = sorted({source.parent for source in sources})
     includes = [f"-I{folder}" for folder in folders]
-    return compile([*compiler(), *FLAGS, *flags, *includes, *sources, "-lm"], artifact)
+    return compile([*compiler(), *FLAGS, *flags, *includes, *sources, "-lm", *THREADS], artifact)
