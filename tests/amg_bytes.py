@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import struct
+from functools import cache
 
+import numpy as np
+
+from amalgamate.graph import Graph, ImageSpec, Tensor
+from amalgamate.ops.concat import Concat
+from amalgamate.ops.conv import Conv
+from amalgamate.ops.exp import Exp
+from amalgamate.ops.max_pool import MaxPool
+from amalgamate.ops.relu import Relu
+from amalgamate.ops.softmax import Softmax
 from amalgamate.writers.model_file import checksum
+from harness import amg
 
 SECTIONS = (
     ("tensors", 64), ("steps", 16), ("words", 4), ("inputs", 4), ("outputs", 4),
@@ -82,3 +93,45 @@ class Bytes:
             self.put(WEIGHTS_SUM, checksum(bytes(self.data[start : len(self.data) // 4 * 4])), 8)
             self.put(8, checksum(bytes(self.data[16:start])), 8)
         return bytes(self.data)
+
+
+def fire_graph() -> Graph:
+    """Pool, squeeze, two ways, joined: small, and with homes of both kinds, labels, meta data and an image."""
+    rng = np.random.default_rng(0)
+    graph = Graph("fire", {"data": Tensor("data", (1, 3, 9, 9))}, [], ["data"])
+    graph.image = ImageSpec("data", "bgr", (104.0, 117.0, 123.0), resize=10, crop=(9, 9))
+    graph.labels, graph.meta = [f"class {i}" for i in range(8)], {"producer": "test"}
+    graph.symbols = {"data": {0: "batch"}}
+
+    def conv(x: str, channels: int, kernel: int, name: str) -> str:
+        inside = graph.tensors[x].shape[1]
+        w = graph.constant(rng.standard_normal((channels, inside, kernel, kernel)).astype(np.float32), "w")
+        b = graph.constant(rng.standard_normal(channels).astype(np.float32), "b")
+        op = Conv(kernel=(kernel, kernel), strides=(1, 1), pads=(kernel // 2,) * 4, dilations=(1, 1))
+        return graph.add(op, [x, w, b], name=name).outputs[0]
+
+    x = graph.add(
+        MaxPool(kernel=(3, 3), stride=(2, 2), pads=(0, 0, 0, 0), dilation=(1, 1)), ["data"], name="pool"
+    ).outputs[0]
+    x = graph.add(Relu(), [conv(x, 5, 1, "squeeze")], name="squeezed").outputs[0]
+    parts = [conv(x, 4, 1, "one"), conv(x, 4, 3, "three")]
+    x = graph.add(Concat(axis=1), parts, name="join").outputs[0]
+    x = graph.add(Exp(), [x], name="exp").outputs[0]
+    graph.outputs = list(graph.add(Softmax(axis=1), [x], ["prob"], name="prob").outputs)
+    return graph
+
+
+@cache
+def fire() -> bytes:
+    return amg(fire_graph())
+
+
+def homed_graph() -> Graph:
+    """h = [a, b] where a = relu x, b = exp x; r = relu h; y = [r, a]: a is read after h may have been overwritten."""
+    graph = Graph("homes", {"x": Tensor("x", (3, 4))}, [], ["x"])
+    a = graph.add(Relu(), ["x"], ["a"]).outputs[0]
+    b = graph.add(Exp(), ["x"], ["b"]).outputs[0]
+    h = graph.add(Concat(axis=1), [a, b], ["h"]).outputs[0]
+    r = graph.add(Relu(), [h], ["r"]).outputs[0]
+    graph.outputs = list(graph.add(Concat(axis=1), [r, a], ["y"]).outputs)
+    return graph

@@ -18,9 +18,8 @@ from amalgamate.ops.concat import Concat
 from amalgamate.ops.exp import Exp
 from amalgamate.ops.identity import Identity
 from amalgamate.ops.relu import Relu
-from amg_bytes import Bytes
+from amg_bytes import Bytes, fire, fire_graph
 from harness import INPUT, OUTPUT, CError, Model, Options, Session, SessionOptions, amg, library, program
-from test_bad_amg import fire, fire_graph
 from tools import ROOT, tool
 
 ARGUMENT, MEMORY, UNSUPPORTED, SHAPE, CANCELLED = -1, -2, -6, -7, -9
