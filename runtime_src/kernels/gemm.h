@@ -9,6 +9,7 @@
 #include "op.h"
 
 #define AMG_GEMM_MAX_ROWS 14 /* the highest tile of any instruction set */
+#define AMG_ITEMS 4          /* to cut a product into, for each thread: so many that they are done at about the same time */
 
 /* What the tiles of one product share. */
 typedef struct amg_product {
@@ -56,12 +57,20 @@ static inline int32_t amg_gemm_height(const amg_gemm_kernels *kernels, int64_t n
     return left > kernels->rows && left <= 2 * kernels->small ? kernels->small : kernels->rows;
 }
 
-/* How many of n outputs one job of a parallel product computes, where there are `blocks` blocks of rows: all of them,
+/* How many of n outputs one item of a parallel product computes, where there are `blocks` blocks of rows: all of them,
  * unless that leaves threads idle. */
 static inline int64_t amg_gemm_slice(const amg_context *t, int64_t n, int64_t blocks)
 {
-    int64_t wanted = t->threads > 1 ? 4 * (int64_t)t->threads : 1;
-    return blocks >= wanted ? n : AMG_MIN(n, amg_round_up((n + wanted - 1) / wanted, 6 * AMG_LANES));
+    int64_t items = AMG_ITEMS * (int64_t)t->threads, slices = (items + blocks - 1) / blocks;
+    return t->threads < 2 || slices < 2 ? n : AMG_MIN(n, amg_round_up((n + slices - 1) / slices, 2 * AMG_LANES));
+}
+
+/* How many of at most `most` tiles of rows an item takes: fewer where threads would idle and rows outnumber outputs, since
+ * threads that share rows each read all of them, and threads that share outputs all of the weights. */
+static inline int64_t amg_gemm_block(const amg_context *t, int64_t n, int64_t rows, int32_t height, int64_t most)
+{
+    int64_t items = AMG_ITEMS * (int64_t)t->threads, tiles = (rows + height - 1) / height;
+    return t->threads < 2 || (rows < n && n >= items * 2 * AMG_LANES) ? most : AMG_MAX(1, AMG_MIN(most, tiles / items));
 }
 
 #endif

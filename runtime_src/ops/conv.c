@@ -273,6 +273,12 @@ static void conv_job(void *arg, int64_t begin, int64_t end, int32_t thread)
     }
 }
 
+/* Blocks of a 1x1 convolution. The last takes a row that would be left alone, and would be summed in another order. */
+static int64_t conv_plain_blocks(const conv_work *j, int64_t pixels)
+{
+    return pixels < 2 ? 1 : (pixels - 2) / j->block + 1;
+}
+
 /* A 1x1 convolution: items as above. */
 static void conv_plain_job(void *arg, int64_t begin, int64_t end, int32_t thread)
 {
@@ -281,8 +287,9 @@ static void conv_plain_job(void *arg, int64_t begin, int64_t end, int32_t thread
     amg_product product = {j->w, j->bias, p->outputs, p->k, 0, j->lo, j->hi};
     (void)thread;
     for (int64_t item = begin; item < end; item++) {
-        int64_t m = item / j->slices * j->block, count = AMG_MIN(j->block, p->y.n * p->y.h * p->y.w - m);
+        int64_t m = item / j->slices * j->block, left = p->y.n * p->y.h * p->y.w - m;
         int64_t n0 = item % j->slices * j->slice, n1 = AMG_MIN(n0 + j->slice, p->outputs);
+        int64_t count = left <= j->block + 1 ? left : j->block;
         amg_gemm_matrix a = {j->x + m * p->x.pitch, j->add ? j->add + m * j->add_pitch : NULL, j->out + m * p->y.pitch,
                              count, p->x.pitch, j->add_pitch, p->y.pitch};
         amg_gemm[j->t->isa]->matrix(&product, &a, n0, n1);
@@ -305,6 +312,14 @@ static void conv_winograd_job(void *arg, int64_t begin, int64_t end, int32_t thr
                                 p->win.before[0], p->win.before[1], j->lo, j->hi};
         amg_winograd[j->t->isa]->run(&l, &p->cut, block, n0, n1, (float *)amg_scratch_of(j->t, thread));
     }
+}
+
+/* Items are pixels. */
+static void conv_activate_job(void *arg, int64_t begin, int64_t end, int32_t thread)
+{
+    const conv_work *j = (const conv_work *)arg;
+    (void)thread;
+    conv_activate(j, j->out + begin * j->p.y.pitch, end - begin, j->p.win.group * j->p.outputs);
 }
 
 /* Every channel `multiplier` times, so that outputs and inputs of a depthwise convolution lie lane by lane. */
@@ -395,15 +410,17 @@ static void conv_run(const amg_step *s, const amg_context *t)
         return;
     }
     if (j.p.winograd) {
-        int64_t items = j.p.cut.blocks * j.p.win.group;
-        j.slice = amg_gemm_slice(t, j.p.outputs, items);
+        amg_winograd_spread(&j.p.cut, j.p.inputs, j.p.outputs, j.p.win.group, t->threads, &j.slice);
         j.slices = (j.p.outputs + j.slice - 1) / j.slice;
-        amg_parallel(t, items * j.slices, 1, conv_winograd_job, &j);
-        conv_activate(&j, j.out, pixels, j.p.win.group * j.p.outputs);
+        amg_parallel(t, j.p.cut.blocks * j.p.win.group * j.slices, 1, conv_winograd_job, &j);
+        if (j.p.win.act.kind != AMG_ACT_NONE && j.p.win.act.kind != AMG_ACT_CLIP) {
+            amg_parallel(t, pixels, 64, conv_activate_job, &j);
+        }
         return;
     }
-    j.block = (j.p.plain ? CONV_TILES : j.p.tiles) * amg_gemm_height(gemm, j.p.outputs, pixels);
-    int64_t blocks = (pixels + j.block - 1) / j.block;
+    int32_t height = amg_gemm_height(gemm, j.p.outputs, pixels);
+    j.block = height * amg_gemm_block(t, j.p.outputs, pixels, height, j.p.plain ? CONV_TILES : j.p.tiles);
+    int64_t blocks = j.p.plain ? conv_plain_blocks(&j, pixels) : (pixels + j.block - 1) / j.block;
     j.slice = j.p.win.group == 1 ? amg_gemm_slice(t, j.p.outputs, blocks) : j.p.outputs;
     j.slices = (j.p.outputs + j.slice - 1) / j.slice;
     amg_parallel(t, blocks * j.slices, 1, j.p.plain ? conv_plain_job : conv_job, &j);
