@@ -14,19 +14,20 @@ from amalgamate.errors import AmalgamateError
 from amalgamate.resources import cache_folder, folder
 from amalgamate.toolchains import compile
 
-FLAGS = ("-O3", "-std=c99", "--no-entry", "-sSTANDALONE_WASM", "-sALLOW_MEMORY_GROWTH=1", "-sTOTAL_STACK=1048576")
-LEFT_OUT = ("NO_FILE", "NO_THREADS", "NO_PROFILE")  # what there is no system for
 PAGE = 1 << 16
+STACK = 1 << 20
+FLAGS = ("-O3", "-std=c99", "--no-entry", "-sSTANDALONE_WASM", "-sALLOW_MEMORY_GROWTH=1", f"-sTOTAL_STACK={STACK}")
+LEFT_OUT = ("NO_FILE", "NO_THREADS")  # what there is no system for
+_REEXPORT = re.compile(r'(?m)^export \{(.*)\} from "[^"]+";$')
+_IMPORT = re.compile(r'(?m)^(?:import|export) \{.*\} from "\./([^"]+)";\n')
 
 
 def build(source: Path, target: str, out: Path) -> Path:
     """For "wasm" both modules and their loader, returning NAME.wasm; for "wasm-scalar" NAME.scalar.wasm alone."""
     if target == "wasm-scalar":
         return _module(source, out / f"{source.stem}.scalar.wasm", [])
-    loader = (folder("bindings") / "js" / "amalgamate.mjs").read_text("utf-8")
-    (out / f"{source.stem}.mjs").write_text(
-        re.sub(r"\./amalgamate((\.scalar)?\.wasm)", rf"./{source.stem}\1", loader), "utf-8"
-    )
+    weights = source.with_suffix(".amg").is_file()
+    (out / f"{source.stem}.mjs").write_text(loader(source.stem, weights), "utf-8")
     _module(source, out / f"{source.stem}.scalar.wasm", [])
     return _module(source, out / f"{source.stem}.wasm", ["-msimd128"])
 
@@ -36,6 +37,32 @@ def compiler() -> str:
     if path := shutil.which("emcc"):
         return path
     raise AmalgamateError("E140", "no emscripten, which compiles to WebAssembly", "", "Run apt install emscripten")
+
+
+def loader(name: str, weights: bool) -> str:
+    """The JavaScript that loads NAME.wasm, and NAME.amg if the module does not embed its weights: one ES module."""
+    entry = "amalgamate.mjs"
+    order: list[str] = []
+    texts: dict[str, str] = {}
+
+    def add(file: str) -> None:
+        if file in texts:
+            return
+        text = texts[file] = (folder("bindings") / "js" / file).read_text("utf-8")
+        for needed in _IMPORT.findall(text):
+            add(needed)
+        order.append(file)
+
+    add(entry)
+    # Only what the entry exports stays exported; names are shared by all files.
+    bodies = [re.sub(r"(?m)^export (?=async|function|class|const)", "", texts[file]) for file in order]
+    body = "\n".join(_IMPORT.sub("", text).strip() + "\n" for text in bodies)
+    public = [name for names in _REEXPORT.findall(texts[entry]) for name in re.findall(r"\w+", names)]
+    public += re.findall(r"(?m)^export (?:class|function|const) (\w+)", texts[entry])
+    body += f"\nexport {{ {', '.join(sorted(public))} }};\n"
+    if weights:
+        body = body.replace("WEIGHTS = () => null;", 'WEIGHTS = () => new URL("./amalgamate.amg", import.meta.url);')
+    return re.sub(r"\./amalgamate((\.scalar)?\.(wasm|mjs|amg))", rf"./{name}\1", body)
 
 
 def _module(source: Path, artifact: Path, flags: list[str]) -> Path:
@@ -54,7 +81,15 @@ def _module(source: Path, artifact: Path, flags: list[str]) -> Path:
         switches = [f"-D{prefix.upper()}_{name}" for name in LEFT_OUT]
         named = [f"-I{source.parent.resolve()}", f'-DPAIR_HEADER="{header.name}"']
         inputs = [source, Path(scratch) / "glue.c"]
-        command = [compiler(), *FLAGS, f"-sINITIAL_MEMORY={_memory(source)}", *flags, *switches, *named, *inputs]
+        command: list[str | Path] = [
+            compiler(),
+            *FLAGS,
+            f"-sINITIAL_MEMORY={_memory(source)}",
+            *flags,
+            *switches,
+            *named,
+            *inputs,
+        ]
         try:
             return compile(command, artifact)
         except AmalgamateError as error:
@@ -66,7 +101,7 @@ def _module(source: Path, artifact: Path, flags: list[str]) -> Path:
 
 
 def _memory(source: Path) -> int:
-    """Bytes of memory to begin with: the embedded model, and room; it grows when a session asks for more."""
+    """Bytes of memory to begin with: the stack, the embedded model, and a little; it grows by what a session asks for."""
     text = source.read_text("utf-8")
     found = re.search(r"_embedded_size = (\d+);", text)
-    return ((int(found[1]) if found else 0) // PAGE + 64) * PAGE
+    return ((STACK + int(found[1] if found else 0)) // PAGE + 6) * PAGE

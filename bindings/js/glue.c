@@ -7,7 +7,8 @@
 #define EXPORT(name) __attribute__((export_name(#name)))
 
 static char glue_message[512];
-static amg_tensor glue_tensor; /* what glue_describe found last */
+static amg_tensor glue_tensor;   /* what glue_describe found last */
+static amg_layer_stat glue_stat; /* what glue_layer found last */
 
 EXPORT(alloc) void *glue_alloc(size_t size)
 {
@@ -19,11 +20,13 @@ EXPORT(release) void glue_release(void *memory)
     free(memory);
 }
 
-/* Opens the model at data, or the embedded one when data is NULL; NULL on failure, with `message` saying why. */
+/* Opens the model at data, whose weights it checks, or the embedded one when data is NULL; NULL on failure, with
+ * `message` saying why. */
 EXPORT(open) amg_model *glue_open(const void *data, size_t size)
 {
     amg_options options = {0};
     amg_model *model = NULL;
+    options.flags = data ? AMG_OPEN_VERIFY : 0;
     options.struct_size = sizeof options;
     options.data = data;
     options.size = size;
@@ -124,6 +127,16 @@ EXPORT(set_image) int32_t glue_set_image(amg_session *session, int32_t i, const 
     return amg_set_image(session, i, pixels, width, height, width * 4, AMG_RGBA8);
 }
 
+/* Whether one of n floats is not a number. */
+EXPORT(has_nan) int32_t glue_has_nan(const float *x, size_t n)
+{
+    int32_t found = 0;
+    for (size_t i = 0; i < n; i++) {
+        found |= x[i] != x[i];
+    }
+    return found;
+}
+
 EXPORT(run) int32_t glue_run(amg_session *session)
 {
     return amg_run(session);
@@ -137,4 +150,40 @@ EXPORT(topk) int32_t glue_topk(amg_session *session, int32_t i, int32_t k, int32
 EXPORT(errmsg) const char *glue_errmsg(const amg_session *session)
 {
     return amg_errmsg(session);
+}
+
+EXPORT(layer_count) int32_t glue_layer_count(const amg_model *model)
+{
+    return amg_layer_count(model);
+}
+
+/* Looks at a layer and what it cost in the last run, for the five functions below; a negative status on failure. */
+EXPORT(layer) int32_t glue_layer(const amg_session *session, int32_t i)
+{
+    return amg_profile(session, i, &glue_stat);
+}
+
+EXPORT(layer_name) const char *glue_layer_name(void)
+{
+    return glue_stat.name;
+}
+
+EXPORT(layer_op) const char *glue_layer_op(void)
+{
+    return glue_stat.op;
+}
+
+EXPORT(layer_ns) double glue_layer_ns(void)
+{
+    return (double)glue_stat.ns;
+}
+
+EXPORT(layer_macs) double glue_layer_macs(void)
+{
+    return (double)glue_stat.macs;
+}
+
+EXPORT(layer_bytes) double glue_layer_bytes(void)
+{
+    return (double)glue_stat.bytes_live;
 }

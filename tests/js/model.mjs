@@ -15,12 +15,12 @@ async function refusal(action) {
     await action();
     return null;
   } catch (error) {
-    return `${error.name}: ${error.message}`;
+    return `${error.code}: ${error.message}`;
   }
 }
 
 const results = { simd: hasSimd(), inputs: model.inputs, outputs: model.outputs, name: model.meta("name"), none: model.meta("none"), progress: progress.length };
-results.labels = [0, 9, 10].map((i) => model.label(i));
+results.labels = model.labels;
 results.runs = [];
 for (const { data, shape } of given.runs) {
   const out = await model.run({ data: shape ? { data: Float32Array.from(data), shape } : Float32Array.from(data) });
@@ -37,6 +37,7 @@ results.refused = {
   channels: await refusal(() => model.run({ data: { data: right, shape: [1, 2, 28, 28] } })),
   pixels: await refusal(() => model.classify({ data: new Uint8Array(3), width: 28, height: 28 })),
   weights: await refusal(() => Model.create({ ...options, weightsUrl: undefined, weights: new Uint8Array(64) })),
+  nan: await refusal(() => model.run({ data: right.map((v, i) => (i === 5 ? NaN : v)) })),
   file: await refusal(() => Model.create({ wasmUrl: "./none.wasm" })),
 };
 results.again = Array.from((await model.run({ data: right })).prob);

@@ -1,0 +1,87 @@
+// Getting the module and the weights: from the network, or in Node from files too.
+
+import { ModelError } from "./errors.mjs";
+
+// A function of two vector instructions: validates where there is SIMD.
+const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
+
+
+/** Whether this engine runs the SIMD module. */
+export const hasSimd = () => WebAssembly.validate(new Uint8Array(SIMD));
+
+/** A module of Node's; the name is put together so that bundlers for browsers leave it alone. */
+export const node = (name) => import(/* @vite-ignore */ /* webpackIgnore: true */ ["node", name].join(":"));
+export const inNode = () => typeof process !== "undefined" && Boolean(process.versions?.node);
+
+/** Calls chunk(bytes) for the file behind a URL, part by part, after size(bytes or 0). Raises NETWORK. */
+export async function read(url, signal, size, chunk) {
+  if (url.protocol === "file:" && inNode()) {
+    const { readFile } = await node("fs/promises");
+    const bytes = await readFile(url, { signal });
+    size(bytes.length);
+    return chunk(bytes);
+  }
+  const response = await request(url, signal);
+  // Of a compressed transfer the length says nothing of what will come.
+  const plain = (response.headers.get("content-encoding") ?? "identity") === "identity";
+  size((plain && Number(response.headers.get("content-length"))) || 0);
+  for (const reader = response.body.getReader(); ; ) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    chunk(value);
+  }
+}
+
+async function request(url, signal) {
+  const response = await fetch(url, { signal });
+  if (!response.ok) throw new ModelError("NETWORK", `${url}: ${response.status} ${response.statusText}`.trim());
+  return response;
+}
+
+/** Runs a piece of loading: what fails is the caller's own abort, a ModelError, or else NETWORK. */
+export async function loading(url, signal, work) {
+  try {
+    return await work();
+  } catch (cause) {
+    signal?.throwIfAborted();
+    if (cause instanceof ModelError) throw cause;
+    throw new ModelError("NETWORK", `cannot load ${url}: ${cause.message}`, { cause });
+  }
+}
+
+/** The compiled module behind a URL. */
+export function moduleAt(url, signal) {
+  return loading(url, signal, async () => {
+    if (url.protocol === "file:" && inNode()) return compile(await (await node("fs/promises")).readFile(url, { signal }));
+    const response = await request(url, signal);
+    const streams = WebAssembly.compileStreaming && /^application\/wasm\b/i.test(response.headers.get("content-type") ?? "");
+    return compile(streams ? response : await response.arrayBuffer());
+  });
+}
+
+export async function compile(source) {
+  if (source instanceof WebAssembly.Module) return source;
+  try {
+    const streams = typeof Response !== "undefined" && source instanceof Response;
+    return await (streams ? WebAssembly.compileStreaming(source) : WebAssembly.compile(source));
+  } catch (cause) {
+    const blocked = /Content Security Policy/i.test(cause.message);
+    if (!(cause instanceof WebAssembly.CompileError) && !blocked) throw cause;
+    const fix = blocked ? "the page's Content-Security-Policy needs script-src 'wasm-unsafe-eval'" : "the module is damaged";
+    throw new ModelError(blocked ? "BLOCKED" : "BAD_MODULE", `${fix}: ${cause.message}`, { cause });
+  }
+}
+
+/** The few functions of a system that a module asks for: a clock for profiles, and what a run never calls. */
+export function imports(module, memory) {
+  const stubs = {};
+  for (const { module: from, name } of WebAssembly.Module.imports(module)) (stubs[from] ??= {})[name] = () => 52;
+  const system = stubs.wasi_snapshot_preview1;
+  if (system?.clock_time_get) {
+    system.clock_time_get = (id, precision, at) => {
+      new DataView(memory().buffer).setBigUint64(at, BigInt(Math.round(performance.now() * 1e6)), true);
+      return 0;
+    };
+  }
+  return stubs;
+}
