@@ -4,7 +4,9 @@
 #endif
 #include "session.h"
 
-#define EXEC_WORK 8192 /* for each thread, at least */
+#ifndef AMG_THREAD_WORK
+#define AMG_THREAD_WORK 8192 /* for each thread, at least: some microseconds, since telling a thread takes about one */
+#endif
 
 #ifndef AMG_NO_PROFILE
 #ifdef _WIN32
@@ -45,7 +47,7 @@ static int32_t exec_threads(const amg_step *step, int32_t most)
         elements += step->out[i]->count;
     }
     work = (int64_t)(step->macs / 16) + elements; /* a few to the nanosecond */
-    return (int32_t)AMG_MAX(1, AMG_MIN(most, work / EXEC_WORK));
+    return (int32_t)AMG_MAX(1, AMG_MIN(most, work / AMG_THREAD_WORK));
 }
 
 AMG_API int32_t amg_run(amg_session *s)
