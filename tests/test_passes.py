@@ -70,7 +70,9 @@ def check(graph: Graph) -> Graph:
         assert str(graph) == before, f"{stage.__name__} changed its argument"
         assert after.outputs == graph.outputs and after.inputs == graph.inputs
         for want, got in zip(expected, outputs(after, x), strict=True):
-            np.testing.assert_allclose(got, want, rtol=0, atol=2e-5 * max(1.0, np.abs(want).max()), err_msg=stage.__name__)
+            np.testing.assert_allclose(
+                got, want, rtol=0, atol=2e-5 * max(1.0, np.abs(want).max()), err_msg=stage.__name__
+            )
         graph = after
     return graph
 
@@ -86,7 +88,11 @@ def test_batch_norm_relu_and_residual_end_in_two_convolutions() -> None:
     graph = check(net.done(net.op("relu", net.op("add", b, a))))
     assert kinds(graph) == ["transpose", "conv", "conv", "transpose"]
     second = graph.nodes[2]
-    assert isinstance(second.op, Conv) and second.op.activation is not None and second.inputs[3] == graph.nodes[1].outputs[0]
+    assert (
+        isinstance(second.op, Conv)
+        and second.op.activation is not None
+        and second.inputs[3] == graph.nodes[1].outputs[0]
+    )
 
 
 def test_a_flatten_before_a_dense_layer_permutes_weights_not_data() -> None:
@@ -192,7 +198,9 @@ def _check_case(op: Op, inputs: list[np.ndarray | None], constants: set[int]) ->
     if not graph.inputs:
         return
     made = graph.add(op, names).outputs
-    graph.outputs = [graph.add(Transpose(tuple(range(len(graph.tensors[m].shape)))[::-1]), [m]).outputs[0] for m in made]
+    graph.outputs = [
+        graph.add(Transpose(tuple(range(len(graph.tensors[m].shape)))[::-1]), [m]).outputs[0] for m in made
+    ]
     expected, after = reference.run(graph, feeds), passes.run(graph)
     got = reference.run(after, feeds)
     for name in graph.outputs:
@@ -207,7 +215,9 @@ def test_random_networks_survive(data: st.DataObject) -> None:
     pool = ["x"]
     for _ in range(data.draw(st.integers(1, 8))):
         x = data.draw(st.sampled_from(pool))
-        kind = data.draw(st.sampled_from(["conv", "bn", "relu", "sigmoid", "add", "mul", "concat", "scale", "twist", "mean"]))
+        kind = data.draw(
+            st.sampled_from(["conv", "bn", "relu", "sigmoid", "add", "mul", "concat", "scale", "twist", "mean"])
+        )
         same = [t for t in pool if net.shape(t) == net.shape(x)]
         flat = [t for t in pool if net.shape(t)[2:] == net.shape(x)[2:]]
         if kind == "conv":
@@ -229,3 +239,11 @@ def test_random_networks_survive(data: st.DataObject) -> None:
         pool.append(y)
     graph = check(net.done(*dict.fromkeys([pool[-1], data.draw(st.sampled_from(pool[1:]))])))
     assert all(node.op.channels_last for node in graph.nodes if isinstance(node.op, Spatial))
+
+
+def test_a_picture_of_one_channel_keeps_a_transpose_that_follows_its_size() -> None:
+    net = Net(1, 1, 6, 5)
+    graph = check(net.done(net.conv("x", 4)))
+    graph.tensors["x"].shape = (2, 1, 9, 7)
+    graph.infer()
+    assert graph.tensors[graph.outputs[0]].shape == (2, 4, 9, 7)

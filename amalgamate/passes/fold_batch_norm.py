@@ -59,11 +59,14 @@ def _affine(graph: Graph, node: Node, source: str, channels: int, last: bool) ->
     if isinstance(node.op, Affine):
         return one * node.op.scale, one * node.op.shift
     if isinstance(node.op, BatchNorm):
-        if node.op.activation is not None or last and len(graph.tensors[source].shape) != 2:
+        if node.op.activation is not None or (last and len(graph.tensors[source].shape) != 2):
             return None
         scale, shift = (graph.data(i) for i in node.inputs[1:3])
         return None if scale is None or shift is None else (scale, shift)
-    if not isinstance(node.op, Add | Sub | Mul | Div) or graph.tensors[node.outputs[0]].shape != graph.tensors[source].shape:
+    if (
+        not isinstance(node.op, Add | Sub | Mul | Div)
+        or graph.tensors[node.outputs[0]].shape != graph.tensors[source].shape
+    ):
         return None
     left = node.inputs[0] == source
     operand = graph.data(node.inputs[1] if left else node.inputs[0])

@@ -39,6 +39,13 @@ def _padded(node: Node, added: tuple[int, ...]) -> Op | None:
     if isinstance(op, Conv):
         return replace(op, pads=tuple(a + b for a, b in zip(op.pads, added, strict=True)))
     fits = isinstance(op, AvgPool) and all(n < k for n, k in zip(added, op.kernel * 2, strict=False))
-    if isinstance(op, AvgPool) and fits and op.kernel and not any(op.pads) and op.count_include_pad and not op.ceil_mode:
+    if (
+        isinstance(op, AvgPool)
+        and fits
+        and op.kernel
+        and not any(op.pads)
+        and op.count_include_pad
+        and not op.ceil_mode
+    ):
         return replace(op, pads=added)
     return None

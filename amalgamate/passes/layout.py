@@ -2,7 +2,7 @@
 
 First every spatial operator is turned to [N, spatial..., C] between two transposes. Then each transpose sinks
 towards the outputs through whatever can run on permuted axes (`Op.permuted`), so that it meets its inverse and both
-vanish; one that only moves axes of size 1 becomes a reshape. What is left stands at the edges of the model, or where an
+vanish; one that moves no data becomes a reshape. What is left stands at the edges of the model, or where an
 operator truly needs the source's order.
 """
 
@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 
 from amalgamate.graph import Graph, Node, Shape
-from amalgamate.ops import Op, Spatial
+from amalgamate.ops import Spatial
 from amalgamate.ops.dense import Dense
 from amalgamate.ops.reshape import Reshape
 from amalgamate.ops.transpose import Transpose
@@ -120,29 +120,16 @@ def _share(graph: Graph) -> bool:
 
 
 def _reshape_instead(graph: Graph) -> bool:
-    """A transpose that keeps the order of all axes longer than 1 moves no data."""
-    changed = False
+    """A transpose of one long axis beside the batch moves no data. Where there are more, as of a picture of one channel, it
+    stays: a reshape could not follow another height and width."""
+    changed, spatial = False, any(axis > 0 for axes in graph.symbols.values() for axis in axes)
     for node in graph.nodes:
-        if isinstance(node.op, Transpose):
-            shape = graph.tensors[node.inputs[0]].shape
-            moved = [axis for axis in node.op.perm if shape[axis] != 1]
-            if moved == sorted(moved) and not _symbolic(graph, shape):
-                node.op = Reshape(_target(shape, graph.tensors[node.outputs[0]].shape))
+        if isinstance(node.op, Transpose) and node.op.perm[:1] == (0,) and not spatial:
+            shape = graph.tensors[node.outputs[0]].shape
+            if sum(n != 1 for n in shape[1:]) <= 1:
+                node.op = Reshape((0, *(-1 if n != 1 else 1 for n in shape[1:])))
                 changed = True
     return changed
-
-
-def _symbolic(graph: Graph, shape: Shape) -> bool:
-    """Whether an axis beyond the batch that is 1 now might become longer when a symbolic input axis is set."""
-    return any(axis > 0 for axes in graph.symbols.values() for axis in axes)
-
-
-def _target(before: Shape, after: Shape) -> Shape:
-    """`after` as a reshape target that follows another batch size: the first axis copied, and the one long axis free."""
-    if not before or not after or before[0] != after[0]:
-        return after
-    free = [i for i in range(1, len(after)) if after[i] != 1]
-    return (0, *(-1 if free == [i] else n for i, n in enumerate(after[1:], 1)))
 
 
 def _permute_dense(graph: Graph) -> bool:
@@ -154,7 +141,12 @@ def _permute_dense(graph: Graph) -> bool:
             continue
         shape, flat = graph.tensors[before.outputs[0]].shape, graph.tensors[node.outputs[0]].shape
         users = consumers[node.outputs[0]]
-        if flat != (shape[0], prod(shape[1:])) or before.op.perm[0] != 0 or not users or node.outputs[0] in graph.outputs:
+        if (
+            flat != (shape[0], prod(shape[1:]))
+            or before.op.perm[0] != 0
+            or not users
+            or node.outputs[0] in graph.outputs
+        ):
             continue
         if not all(isinstance(u.op, Dense) and u.inputs[0] == node.outputs[0] for u in users):
             continue
@@ -178,15 +170,23 @@ def _sink(graph: Graph, node: Node) -> bool:
     perms = {t.op.perm for t in found.values() if t is not None and isinstance(t.op, Transpose)}
     if not perms:
         return False
-    moving = {p: sum(graph.tensors[t.outputs[0]].bytes for t in found.values() if t and t.op == Transpose(p)) for p in perms}
+    moving = {
+        p: sum(graph.tensors[t.outputs[0]].bytes for t in found.values() if t and t.op == Transpose(p)) for p in perms
+    }
     perm = max(moving, key=lambda p: (moving[p], p))
     back = _inverse(perm)
     op = node.op.permuted(back)
-    if op is None or len(graph.tensors[node.outputs[0]].shape) != len(perm) or not _worthwhile(graph, node, found, perm):
+    if (
+        op is None
+        or len(graph.tensors[node.outputs[0]].shape) != len(perm)
+        or not _worthwhile(graph, node, found, perm)
+    ):
         return False  # broadcasting against more axes than the transpose has leaves it where it is
     for i, transpose in found.items():
-        here = transpose is not None and transpose.op == Transpose(perm)
-        node.inputs[i] = transpose.inputs[0] if here else _permuted_input(graph, node, node.inputs[i], back)
+        if transpose is not None and transpose.op == Transpose(perm):
+            node.inputs[i] = transpose.inputs[0]
+        else:
+            node.inputs[i] = _permuted_input(graph, node, node.inputs[i], back)
     node.op = op
     _transpose_outputs(graph, node, perm)
     return True
@@ -221,5 +221,3 @@ def _permuted_input(graph: Graph, node: Node, name: str, perm: Perm) -> str:
         name = graph.insert(at, Reshape(padded), [name], name=graph.fresh(f"{name}_r")).outputs[0]
         at += 1
     return _insert_transpose(graph, at, name, perm)
-
-

@@ -40,20 +40,34 @@ def _match(graph: Graph, producers: dict[str, Node], node: Node) -> tuple[Op, st
     if len(parts) != 2:
         return None
     for x, gate in (parts, parts[::-1]):
-        made = producers.get(gate)
-        if made is None or graph.tensors[x].shape != graph.tensors[gate].shape:
-            continue
-        if isinstance(made.op, Sigmoid) and made.inputs[0] == x and factor == 1:
-            return Swish(), x
-        if isinstance(made.op, HardSigmoid) and made.inputs[0] == x and factor == 1:
-            if isclose(made.op.alpha, 1 / 6, rel_tol=1e-6) and made.op.beta == 0.5:
-                return HardSwish(), x
-        if isinstance(made.op, Clip) and (made.op.low, made.op.high) == (0.0, 6.0) and isclose(factor, 1 / 6, rel_tol=1e-6):
-            if _plus(graph, producers, made.inputs[0], 3.0) == x:
-                return HardSwish(), x
-        if isclose(factor, 0.5, rel_tol=1e-6) and _erf_argument(graph, producers, gate) == x:
-            return Gelu(), x
+        if graph.tensors[x].shape == graph.tensors[gate].shape:
+            op = _gated(graph, producers, factor, x, gate)
+            if op is not None:
+                return op, x
     return None
+
+
+def _gated(graph: Graph, producers: dict[str, Node], factor: float, x: str, gate: str) -> Op | None:
+    """The activation that factor * x * gate is."""
+    made = producers.get(gate)
+    if made is None:
+        return None
+    direct = made.inputs[0] == x and factor == 1
+    if isinstance(made.op, Sigmoid) and direct:
+        return Swish()
+    if isinstance(made.op, HardSigmoid) and direct and _close(made.op.alpha, 1 / 6) and made.op.beta == 0.5:
+        return HardSwish()
+    clipped = isinstance(made.op, Clip) and (made.op.low, made.op.high) == (0.0, 6.0) and _close(factor, 1 / 6)
+    if clipped and _plus(graph, producers, made.inputs[0], 3.0) == x:
+        return HardSwish()
+    if _close(factor, 0.5) and _erf_argument(graph, producers, gate) == x:
+        return Gelu()
+    return None
+
+
+def _close(a: float, b: float) -> bool:
+    """Equal as far as float32 constants of exporters are."""
+    return isclose(a, b, rel_tol=1e-6)
 
 
 def _factors(graph: Graph, producers: dict[str, Node], name: str) -> tuple[float, list[str]]:
@@ -97,4 +111,4 @@ def _erf_argument(graph: Graph, producers: dict[str, Node], name: str) -> str | 
     if erf is None or not isinstance(erf.op, Erf):
         return None
     factor, parts = _factors(graph, producers, erf.inputs[0])
-    return parts[0] if len(parts) == 1 and isclose(factor, 1 / sqrt(2), rel_tol=1e-5) else None
+    return parts[0] if len(parts) == 1 and _close(factor, 1 / sqrt(2)) else None
