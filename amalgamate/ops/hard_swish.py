@@ -15,7 +15,7 @@ class HardSwish(Unary):
     sources = {"onnx": "HardSwish"}
 
     def function(self, x: Array) -> Array:
-        return x * np.clip(x + 3, 0, 6) / 6
+        return np.asarray(x * np.clip(x + 3, 0, 6) / 6)
 
     def as_activation(self) -> tuple[int, float, float]:
         return (Kind.HARD_SWISH, 0.0, 0.0)

@@ -18,7 +18,7 @@ class Swish(Unary):
     sources = {"onnx": "Swish", "caffe": "Swish"}
 
     def function(self, x: Array) -> Array:
-        return x / (1 + np.exp(-self.alpha * x))
+        return np.asarray(x / (1 + np.exp(-self.alpha * x)))
 
     def as_activation(self) -> tuple[int, float, float]:
         return (Kind.SWISH, self.alpha, 0.0)
