@@ -49,6 +49,10 @@ clang clang
 /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-*.a libclang-rt-dev
 emcc emscripten
 node nodejs
+go golang-go
+javac default-jdk-headless
+cmake cmake
+pkg-config pkg-config
 qemu-aarch64 qemu-user
 aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 /usr/aarch64-linux-gnu/include/stdio.h libc6-dev-arm64-cross
