@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 INPUT, OUTPUT = 0, 1  # AMG_INPUT, AMG_OUTPUT
 _DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype(np.float32), 2: np.dtype(np.int64)}  # AMG_F32, AMG_I64
-_ISAS = {"auto": 0, "scalar": 1, "sse2": 2, "avx2": 3, "avx512": 4, "neon": 5, "wasm": 6}
+ISAS = {"auto": 0, "scalar": 1, "sse2": 2, "avx2": 3, "avx512": 4, "neon": 5, "wasm": 6}
 
 
 class Prediction(NamedTuple):
@@ -55,7 +55,7 @@ class _Session:
 
     def __init__(self, api: Library, model: Any, isa: str, threads: int) -> None:
         options = api.new("session_options *", {"struct_size": api.sizeof("session_options")})
-        options.isa, options.threads = _ISAS[isa], threads
+        options.isa, options.threads = ISAS[isa], threads
         out = api.new("session **")
         api.check(api.call("session_new", model, options, out))
         # The release function holds the model, so that it outlives its sessions.
@@ -75,8 +75,8 @@ class Model:
     def __init__(
         self, library: Path | str, data: Path | str | bytes | None = None, *, isa: str = "auto", threads: int = 1
     ) -> None:
-        if isa not in _ISAS:
-            raise AmalgamateError("E107", f"isa '{isa}'", fix=f"Choose one of {', '.join(_ISAS)}")
+        if isa not in ISAS:
+            raise AmalgamateError("E107", f"isa '{isa}'", fix=f"Choose one of {', '.join(ISAS)}")
         self._path, self._isa, self._threads = Path(library), isa, threads
         self._data = Path(data) if isinstance(data, str) else data
         self._api = Library(self._path)
