@@ -18,12 +18,6 @@ typedef struct amg_pool_run {
     float divisor; /* of mean */
 } amg_pool_run;
 
-typedef struct amg_pool_kernels {
-    void (*max)(const amg_pool_run *r); /* -inf where there are no taps */
-    void (*mean)(const amg_pool_run *r);
-} amg_pool_kernels;
-AMG_KERNELS(pool);
-
 /* A window moving along one axis; `size` elements, `out` windows. */
 typedef struct amg_pool_axis {
     int64_t size, out, kernel, stride, dilation, before, after;
@@ -145,9 +139,9 @@ static inline void amg_pool_rows(void *arg, int64_t begin, int64_t end, int32_t 
     }
 }
 
-static inline void amg_pool_on(const amg_step *s, const amg_context *t, int mean)
+static inline void amg_pool_on(const amg_step *s, const amg_context *t, int mean, void (*kernel)(const amg_pool_run *r))
 {
-    amg_pool_job job = {.x = s->in[0], .y = s->out[0], .kernel = mean ? amg_pool[t->isa]->mean : amg_pool[t->isa]->max};
+    amg_pool_job job = {.x = s->in[0], .y = s->out[0], .kernel = kernel};
     const amg_pool_axis *axis = job.plan.axis;
     int64_t work;
     (void)amg_pool_read(s, mean, &job.plan);

@@ -2,6 +2,7 @@
  * kernel (empty: the whole map), stride, pads (beginnings, then ends), dilation, ceil_mode, count_include_pad (taps in the
  * padding count in the divisor). x and y may be slices of concatenated buffers. */
 #include "kernels/pool.h"
+#include "kernels/pool_mean.h"
 #include "op.h"
 
 static int32_t avg_pool_check(amg_check *c, amg_step *s)
@@ -11,7 +12,7 @@ static int32_t avg_pool_check(amg_check *c, amg_step *s)
 
 static void avg_pool_run(const amg_step *s, const amg_context *t)
 {
-    amg_pool_on(s, t, 1);
+    amg_pool_on(s, t, 1, amg_pool_mean[t->isa]->run);
 }
 
 AMG_INTERNAL const amg_op amg_op_avg_pool = {

@@ -80,7 +80,7 @@ static void conv_choose(conv_plan *p, const int64_t out[2])
 {
     const amg_window *w = &p->win;
     int ones = w->stride[0] == 1 && w->stride[1] == 1 && w->dilation[0] == 1 && w->dilation[1] == 1;
-    p->winograd = w->kernel[0] == 3 && w->kernel[1] == 3 && ones && !w->dynamic && !p->depthwise &&
+    p->winograd = !AMG_SMALL && w->kernel[0] == 3 && w->kernel[1] == 3 && ones && !w->dynamic && !p->depthwise &&
                   amg_winograd_cut_of(p->x.n, out[0], out[1], p->inputs, p->outputs, &p->cut) &&
                   amg_winograd_pays(&p->cut, p->inputs, p->outputs, out[0] * out[1] * p->x.n);
 }
@@ -104,7 +104,7 @@ static const char *conv_scratch(conv_plan *p)
     }
     p->tiles = 0;
     p->zeros_at = p->packed_at = 0;
-    if (p->winograd) {
+    if (!AMG_SMALL && p->winograd) {
         p->scratch = amg_winograd_scratch(&p->cut);
         return NULL;
     }
@@ -409,7 +409,7 @@ static void conv_run(const amg_step *s, const amg_context *t)
         amg_parallel(t, j.p.y.n * j.p.y.h, 1, conv_depthwise_job, &j);
         return;
     }
-    if (j.p.winograd) {
+    if (!AMG_SMALL && j.p.winograd) {
         amg_winograd_spread(&j.p.cut, j.p.inputs, j.p.outputs, j.p.win.group, t->threads, &j.slice);
         j.slices = (j.p.outputs + j.slice - 1) / j.slice;
         amg_parallel(t, j.p.cut.blocks * j.p.win.group * j.slices, 1, conv_winograd_job, &j);

@@ -6,7 +6,11 @@
 #define AMG_ISA(name) name##__scalar
 #define AMG_SIMD_REGION 0
 #define VF_LANES 1
-#define AMG_TILE_ROWS 4  /* gemm: rows and output lanes of a register tile */
+#if AMG_SMALL
+#define AMG_TILE_ROWS 2 /* one height is enough */
+#else
+#define AMG_TILE_ROWS 4 /* gemm: rows and output lanes of a register tile */
+#endif
 #define AMG_TILE_SMALL 2 /* rows of the second tile height, for what is left */
 #if AMG_HAVE_X86
 #define AMG_TILE_LANES 8 /* compilers make SSE2 of it */

@@ -1,6 +1,7 @@
-/* pool.inc - the largest or the mean of the taps of a window, over channels. The 3x3 and 2x2 windows of nearly all networks
- * are written out; any other window is a loop over taps in blocks of four vectors of channels. */
-#include "kernels/pool.h"
+/* pool_loops.h - the loops of pool_max.inc and pool_mean.inc: f folded over the taps of a window, over channels. The 3x3 and
+ * 2x2 windows of nearly all networks are written out; any other window is a loop over taps in blocks of four vectors. */
+#ifndef AMG_KERNELS_POOL_LOOPS_H
+#define AMG_KERNELS_POOL_LOOPS_H
 
 #define POOL_BLOCK (4 * VF_LANES)
 
@@ -68,7 +69,7 @@
             const float *x = r->x + i * r->x_step;                                                  \
             float *y = r->y + i * r->y_step;                                                        \
             int64_t c = 0;                                                                          \
-            for (; c + POOL_BLOCK <= r->channels; c += POOL_BLOCK) {                                \
+            for (; !AMG_SMALL && c + POOL_BLOCK <= r->channels; c += POOL_BLOCK) {                  \
                 POOL_ANY(4, vf_load, vf_store, f, zero, finish);                                    \
             }                                                                                       \
             for (; c + VF_LANES <= r->channels; c += VF_LANES) {                                    \
@@ -84,40 +85,16 @@
 #define POOL_AS_IT_IS(v) v
 #define POOL_DIVIDED(v) vf_div(v, divisor)
 
-static void AMG_ISA(pool_max)(const amg_pool_run *r)
-{
-    if (r->taps[0] == 1 && r->taps[1] == 3 && r->taps[2] == 3) {
-        POOL_WRITTEN_OUT(POOL_3X3, vf_max, POOL_AS_IT_IS);
-    } else if (r->taps[0] == 1 && r->taps[1] == 2 && r->taps[2] == 2) {
-        POOL_WRITTEN_OUT(POOL_2X2, vf_max, POOL_AS_IT_IS);
-    } else {
-        const vf lowest = vf_set1(-INFINITY);
-        POOL_WINDOWS(vf_max, lowest, POOL_AS_IT_IS);
-    }
-}
+/* r with whichever is fastest. */
+#define POOL_RUN(f, zero, finish)                                                                   \
+    do {                                                                                            \
+        if (!AMG_SMALL && r->taps[0] == 1 && r->taps[1] == 3 && r->taps[2] == 3) {                  \
+            POOL_WRITTEN_OUT(POOL_3X3, f, finish);                                                  \
+        } else if (!AMG_SMALL && r->taps[0] == 1 && r->taps[1] == 2 && r->taps[2] == 2) {           \
+            POOL_WRITTEN_OUT(POOL_2X2, f, finish);                                                  \
+        } else {                                                                                    \
+            POOL_WINDOWS(f, zero, finish);                                                          \
+        }                                                                                           \
+    } while (0)
 
-static void AMG_ISA(pool_mean)(const amg_pool_run *r)
-{
-    const vf divisor = vf_set1(r->divisor);
-    if (r->taps[0] == 1 && r->taps[1] == 3 && r->taps[2] == 3) {
-        POOL_WRITTEN_OUT(POOL_3X3, vf_add, POOL_DIVIDED);
-    } else if (r->taps[0] == 1 && r->taps[1] == 2 && r->taps[2] == 2) {
-        POOL_WRITTEN_OUT(POOL_2X2, vf_add, POOL_DIVIDED);
-    } else {
-        POOL_WINDOWS(vf_add, vf_zero(), POOL_DIVIDED);
-    }
-}
-
-static const amg_pool_kernels AMG_ISA(amg_pool) = {AMG_ISA(pool_max), AMG_ISA(pool_mean)};
-#undef POOL_BLOCK
-#undef POOL_2
-#undef POOL_3
-#undef POOL_2X2
-#undef POOL_3X3
-#undef POOL_LAST
-#undef POOL_WRITTEN_OUT
-#undef POOL_ANY
-#undef POOL_STORE_LAST
-#undef POOL_WINDOWS
-#undef POOL_AS_IT_IS
-#undef POOL_DIVIDED
+#endif
