@@ -6,6 +6,7 @@ import ctypes
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from ctypes import c_void_p
@@ -16,7 +17,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import amalgamate as am
 import harness
+import nets
+from amalgamate.errors import AmalgamateError
 from amalgamate.graph import Array, Graph, Tensor
 from amalgamate.ops import Case, Op, registry
 from amalgamate.ops._binary import Binary
@@ -31,7 +35,10 @@ from amalgamate.ops.reshape import Reshape
 from amalgamate.ops.softmax import Softmax
 from amalgamate.ops.swish import Swish
 from amalgamate.resources import folder
-from tools import tool
+from tools import ROOT, tool
+
+sys.path.insert(0, str(ROOT / "bindings" / "python"))
+import amalgamated
 
 THREADS = (2, 3, 4, 7)
 FLAGS = ("-O2", "-fPIC")
@@ -304,6 +311,23 @@ def test_numbers_of_threads() -> None:
             assert error.value.status == -1
         with model.session(threads=256) as session:
             session.run([picture()])
+
+
+def test_in_python(tmp_path: Path) -> None:
+    """Both ways to run a library, which compile it in one file."""
+    library = am.build(nets.lenet(tmp_path / "lenet.onnx")).compile()
+    x = np.random.default_rng(4).standard_normal((1, 1, 28, 28)).astype(np.float32)
+    with am.load(library) as model:
+        (name,) = (tensor.name for tensor in model.inputs)
+        (want,) = model.run(None, {name: x})
+    before = len(list(TASKS.iterdir())) if TASKS.is_dir() else 0
+    for make in (am.load, amalgamated.Model):
+        with make(library, threads=3) as model:
+            np.testing.assert_array_equal(model.run(None, {name: x})[0], want)
+            assert not before or len(list(TASKS.iterdir())) == before + 2
+        assert not before or len(list(TASKS.iterdir())) == before
+    with pytest.raises(AmalgamateError, match="E153"), am.load(library, threads=-1) as model:
+        model.run(None, {name: x})
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang", "i686-linux-gnu-gcc"])
