@@ -10,9 +10,7 @@ line is the share of the peak, weighted by time.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
-import tempfile
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +20,8 @@ import numpy as np
 
 import amalgamate
 from amalgamate import importers, passes
+from amalgamate.benchmark.peak import peaks
 from amalgamate.predictor.profile import profile
-from amalgamate.resources import folder
-from amalgamate.toolchains import native
 
 MODELS = Path(__file__).resolve().parent.parent / "build" / "models"
 
@@ -40,15 +37,6 @@ class Shape:
     @property
     def gflops(self) -> float:
         return 2e-9 * self.macs / self.seconds
-
-
-def peaks() -> dict[str, float]:
-    """The multiply-add peak in GFLOP/s of each instruction set that this machine runs."""
-    with tempfile.TemporaryDirectory() as build:
-        source = Path(__file__).with_name("peak.c")
-        program = native.executable([source], Path(build) / "peak", [f"-I{folder('runtime_src')}"])
-        text = subprocess.run([program], capture_output=True, text=True, check=True).stdout
-    return {isa: float(value) for isa, value in map(str.split, text.splitlines())}
 
 
 def titles(path: Path) -> dict[str, str]:
@@ -107,7 +95,7 @@ def main() -> int:
         path = networks.write(MODELS, name)
         library = amalgamate.build(path).compile()
         for isa in args.isa or peak:
-            print(report(name, isa, peak[isa], measure(path, library, isa, args.runs)), flush=True)
+            print(report(name, isa, peak[isa].gflops, measure(path, library, isa, args.runs)), flush=True)
     return 0
 
 
