@@ -14,11 +14,12 @@ from onnx import TensorProto, helper
 
 import amalgamate as am
 import nets
+from amalgamate import passes, plan, toolchains
 from amalgamate.amalgamator import amalgamate
 from amalgamate.resources import runtime_files, version
 from amalgamate.templates import render
 from amalgamate.toolchains import native
-from amalgamate.writers import c_source
+from amalgamate.writers import c_source, model_file
 from amalgamate.writers.embed import ROW, integers, strings
 from amalgamate.writers.names import comment, identifier
 from amalgamate.writers.tables import all_ops, core_files, generated
@@ -336,6 +337,27 @@ def test_generated_tables_do_not_depend_on_order() -> None:
     assert generated(["relu", "conv"]) == generated(["conv", "relu", "relu"])
     with pytest.raises(am.AmalgamateError, match=r"E104.*no_such_op"):
         generated(["no_such_op"])
+
+
+def test_a_pair_has_the_activations_of_its_model_alone(tmp_path: Path) -> None:
+    import harness
+    from amalgamate.ops.conv import Conv
+    from amalgamate.ops.sigmoid import Sigmoid
+    from amalgamate.ops.tanh import Tanh
+
+    x, w = np.ones((1, 3, 4, 4), np.float32), np.ones((5, 3, 1, 1), np.float32)
+    built = {}
+    for op in (Sigmoid(), Tanh()):
+        graph = harness.graph_of(harness.Case(Conv(kernel=(1, 1), activation=op), [x, w], (1,)))
+        done = plan.plan(passes.run(graph))
+        data = model_file.write(done)
+        built[op] = c_source.model_pair(c_source.describe(done, data), c_source.Options(weights="file")), data
+    pair, data = built[Sigmoid()]
+    library = toolchains.cached(pair)
+    with am.Model(library, data) as model:
+        assert model.run(None, {"x0": x})[0] == pytest.approx(1 / (1 + np.exp(-3.0)))
+    with pytest.raises(am.AmalgamateError, match="unknown"):
+        am.Model(library, built[Tanh()][1])
 
 
 def test_every_core_file_is_known() -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amalgamate.amalgamator import amalgamate, digest, rename
 from amalgamate.errors import AmalgamateError
 from amalgamate.graph import Tensor
+from amalgamate.ops import Op
 from amalgamate.resources import runtime_files, version
 from amalgamate.templates import render
 from amalgamate.writers.embed import integers, strings
@@ -54,6 +55,7 @@ class Model:
     name: str
     data: bytes  # the .amg file
     ops: Sequence[str]
+    fused: Sequence[int]  # kinds of activations that its layers apply
     inputs: Sequence[Tensor]
     outputs: Sequence[Tensor]
     labels: int = 0
@@ -68,12 +70,20 @@ def describe(plan: Plan, data: bytes) -> Model:
         name=graph.name,
         data=data,
         ops=sorted({node.op.name for node in graph.nodes}),
+        fused=sorted({kind for node in graph.nodes for kind in _fused(node.op)}),
         inputs=[graph.tensors[name] for name in graph.inputs],
         outputs=[graph.tensors[name] for name in graph.outputs],
         labels=len(graph.labels),
         arena=plan.arena_bytes,
         image=graph.image is not None and graph.image.input == graph.inputs[0],
     )
+
+
+def _fused(op: Op) -> list[int]:
+    """The kinds of the activations among an operator's fields."""
+    values = (getattr(op, f.name) for f in fields(op))
+    found = (value.as_activation() for value in values if isinstance(value, Op))
+    return [activation[0] for activation in found if activation]
 
 
 def runtime_pair(options: Options | None = None) -> dict[str, bytes]:
@@ -96,7 +106,7 @@ def model_pair(model: Model, options: Options | None = None) -> dict[str, bytes]
     options = options or Options()
     name = identifier(model.name)
     embedded = options.weights != "file"
-    files, rows = runtime_files() | generated(model.ops), ""
+    files, rows = runtime_files() | generated(model.ops, model.fused), ""
     if embedded:
         declaration, rows = (integers if options.weights == "integers" else strings)(model.data)
         files["generated/model.c"] = render("model.c.j2", size=len(model.data), declaration=declaration, rows=_ROWS)

@@ -48,9 +48,10 @@ def core_files() -> list[str]:
     return [name for name in runtime_files() if name.endswith(".c") and "/" not in name]
 
 
-def generated(ops: Iterable[str]) -> dict[str, str]:
+def generated(ops: Iterable[str], fused: Iterable[int] | None = None) -> dict[str, str]:
     """The text of the files generated for a build with these operators and no embedded model, by name.
 
+    `fused`: the kinds of activations that layers may apply to their results (kernels/activate.h); by default all.
     Together with `core_files()` and the files of the operators they are a whole runtime; any order of `ops` gives the same.
     """
     ops = sorted(set(ops))
@@ -60,12 +61,23 @@ def generated(ops: Iterable[str]) -> dict[str, str]:
     kernels = needed_kernels(files, [*core_files(), *(f"ops/{op}.c" for op in ops)])
     bodies = [f"kernels/{k}.inc" for k in kernels if f"kernels/{k}.inc" in files]
     tables = [k for k in kernels if f"AMG_KERNELS({k})" in files[f"kernels/{k}.h"]]
+    activations = _activations(files, [f"ops/{op}.c" for op in ops], fused)
     headers = [h for h in ("simd/vocabulary.h",) if h in files] + [f"kernels/{k}.h" for k in kernels]
     return {
-        "generated/kernels.c": render("kernels.c.j2", headers=headers, bodies=bodies, tables=tables, groups=GROUPS),
+        "generated/kernels.c": render(
+            "kernels.c.j2", headers=headers, bodies=bodies, tables=tables, groups=GROUPS, activations=activations
+        ),
         "generated/model.c": render("model.c.j2", size=0),
         "generated/ops.c": render("ops.c.j2", ops=ops),
     }
+
+
+def _activations(files: Mapping[str, str], ops: Iterable[str], fused: Iterable[int] | None) -> int:
+    """The kinds of activations of a build, a bit each: those fused, and those that its operators name."""
+    kinds = dict(re.findall(r"#define (AMG_ACT_(?!COUNT)\w+) (\d+)", files.get("kernels/activate.h", "")))
+    named = {int(kinds[name]) for op in ops for name in re.findall(r"\bAMG_ACT_\w+", files[op]) if name in kinds}
+    chosen = {int(kind) for kind in kinds.values()} if fused is None else {0, *fused, *named}
+    return sum(1 << kind for kind in chosen)
 
 
 def needed_kernels(files: Mapping[str, str], roots: Iterable[str]) -> list[str]:

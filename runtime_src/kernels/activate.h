@@ -31,20 +31,23 @@ typedef struct amg_activate_kernels {
 } amg_activate_kernels;
 AMG_KERNELS(activate);
 
+/* Generated: bit k is set where this build has kind k, fused or as an operator. */
+AMG_INTERNAL_DATA const uint32_t amg_activations;
+
 /* What a layer does to its result before it stores it; attributes hold it as three words. */
 typedef struct amg_activation {
     int32_t kind;
     float a, b;
 } amg_activation;
 
-/* Reads an activation; an unknown kind sets bad. */
+/* Reads an activation; a kind that is unknown, or not in this build, sets bad. */
 static inline amg_activation amg_attr_activation(amg_attrs *attrs)
 {
     amg_activation act;
     act.kind = amg_attr_int(attrs);
     act.a = amg_attr_float(attrs);
     act.b = amg_attr_float(attrs);
-    attrs->bad |= act.kind < 0 || act.kind >= AMG_ACT_COUNT;
+    attrs->bad |= act.kind < 0 || act.kind >= AMG_ACT_COUNT || !(amg_activations >> act.kind & 1u);
     return act;
 }
 
