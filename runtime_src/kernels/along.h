@@ -63,7 +63,7 @@ static inline void amg_softmax_piece(void *arg, int64_t begin, int64_t end, int3
         const int64_t row = last ? i : i / a->inner_rows * a->n * j->rows + i % a->inner_rows;
         const float *from = (const float *)x->data + row * x->pitch;
         float *to = (float *)y->data + row * y->pitch;
-        if (last) {
+        if (last || (a->inner == 1 && j->rows * x->pitch == 1 && j->rows * y->pitch == 1)) { /* elements side by side */
             j->kernels->row(from, to, a->n, j->logarithm);
         } else {
             j->kernels->tile(from, j->rows * x->pitch, to, j->rows * y->pitch, a->n, a->inner, j->logarithm);
