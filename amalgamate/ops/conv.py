@@ -101,7 +101,10 @@ class Conv(Window):
             return packed
         tile_floats = 14 * prod(map(min, self.strides, self.kernel)) * x[-1]
         tiles = max(1, min(16, 512 // taps, 131072 // tile_floats))
-        return tiles * 14 * taps * 8 + -(-self.kernel[-1] * x[-1] // 16) * 64 + packed
+        padded = any(self.pads[len(self.kernel) - 1 :: len(self.kernel)])
+        short = x[-1] < 16 and self.group == 1 and self.strides[-1] <= self.kernel[-1] and padded
+        patches = -(-tiles * 14 * k // 16) * 64 if short else 0
+        return tiles * 14 * taps * 8 + -(-self.kernel[-1] * x[-1] // 16) * 64 + patches + packed
 
     def cases(self) -> Iterator[Case]:
         rng = np.random.default_rng(7)

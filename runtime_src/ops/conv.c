@@ -24,6 +24,7 @@ typedef struct conv_plan {
     amg_winograd_cut cut;
     int64_t tiles;                    /* per block */
     int64_t zeros_at, packed_at;      /* bytes into the scratch: a row of zeros; weights packed, or rows expanded */
+    int64_t pads_at, patch;           /* bytes into it: padded lines of few channels; floats of a tile */
     int64_t scratch;
 } conv_plan;
 
@@ -103,7 +104,7 @@ static const char *conv_scratch(conv_plan *p)
         }
     }
     p->tiles = 0;
-    p->zeros_at = p->packed_at = 0;
+    p->zeros_at = p->packed_at = p->pads_at = p->patch = 0;
     if (!AMG_SMALL && p->winograd) {
         p->scratch = amg_winograd_scratch(&p->cut);
         return NULL;
@@ -115,13 +116,17 @@ static const char *conv_scratch(conv_plan *p)
     } else if (!p->plain) {
         int64_t read = AMG_MIN(w->stride[0], w->kernel[0]) * AMG_MIN(w->stride[1], w->kernel[1]); /* pixels per output */
         if (!amg_mul(p->x.c, AMG_GEMM_MAX_ROWS, &tile) || !amg_mul(tile, read, &tile) ||
-            !amg_mul(w->kernel[1], p->x.c, &zeros) || !amg_mul(p->taps, AMG_GEMM_MAX_ROWS * 8 * CONV_TILES, &floats) ||
-            zeros > INT64_MAX / 16) {
+            !amg_mul(w->kernel[1], p->x.c, &zeros) || zeros > INT64_MAX / 16 ||
+            !amg_mul(p->taps, AMG_GEMM_MAX_ROWS * 8 * CONV_TILES * AMG_LANES, &floats)) {
             return "kernel, stride or channels are too large";
         }
         p->tiles = AMG_MAX(1, AMG_MIN(CONV_TILES, AMG_MIN(512 / p->taps, CONV_FLOATS / tile)));
         p->zeros_at = p->tiles * AMG_GEMM_MAX_ROWS * p->taps * 8;
-        p->packed_at = p->zeros_at + amg_round_up(zeros, AMG_LANES) * 4;
+        p->pads_at = p->zeros_at + amg_round_up(zeros, AMG_LANES) * 4;
+        if (p->x.c < AMG_LANES && w->group == 1 && w->stride[1] <= w->kernel[1] && w->before[1] + w->after[1] > 0) {
+            p->patch = AMG_GEMM_MAX_ROWS * p->k;
+        }
+        p->packed_at = p->pads_at + amg_round_up(p->patch * p->tiles, AMG_LANES) * 4;
     }
     if (expanded > INT64_MAX / 16 || p->packed_at > INT64_MAX / 4) {
         return "kernel or channels are too large";
@@ -202,37 +207,78 @@ static void conv_activate(const conv_work *j, float *row, int64_t count, int64_t
     amg_activate_rows(&j->p.win.act, j->t->isa, row, count, width, j->p.y.pitch);
 }
 
+/* Copies what `count` neighbouring pixels read of line iy of an image, from column ix on, with zeros for the padding. */
+static const float *conv_pad(const conv_work *j, const float *line, int64_t ix, int64_t columns, float *to)
+{
+    const conv_plan *p = &j->p;
+    int64_t first = AMG_MAX(ix, 0), last = AMG_MAX(first, AMG_MIN(ix + columns, p->x.w)), c = p->x.c;
+    memset(to, 0, (size_t)((first - ix) * c) * sizeof *to);
+    memcpy(to + (first - ix) * c, line + first * c, (size_t)((last - first) * c) * sizeof *to);
+    memset(to + (last - ix) * c, 0, (size_t)((ix + columns - last) * c) * sizeof *to);
+    return to;
+}
+
 /* Points the rows of a tile at the patches of pixels m, m + 1, ...: a run per line of the kernel where every line lies
- * inside the map's columns and is contiguous there, else a run per tap. */
-static void conv_point(const conv_work *j, const float *zeros, int64_t m, amg_gemm_tile *tile, const float **row)
+ * inside the map's columns, or is copied to `pad` and padded, and is contiguous there; else a run per tap. */
+static void conv_point(const conv_work *j, const float *zeros, float *pad, int64_t m, amg_gemm_tile *tile,
+                       const float **row)
 {
     const conv_plan *p = &j->p;
     const amg_window *w = &p->win;
-    int64_t oy = m / p->y.w, ox = m % p->y.w, image = oy / p->y.h, right = p->y.w - 1;
-    int64_t first = ox + tile->rows > p->y.w ? 0 : ox, last = AMG_MIN(ox + tile->rows - 1, right);
-    int lines = w->dilation[1] == 1 && w->group == 1 && p->x.pitch == p->x.c &&
-                first * w->stride[1] >= w->before[1] && last * w->stride[1] - w->before[1] + w->kernel[1] <= p->x.w;
-    int64_t columns = lines ? 1 : w->kernel[1];
+    int64_t oy = m / p->y.w, ox = m % p->y.w, image = oy / p->y.h, c = p->x.pitch;
+    int64_t first = ox + tile->rows > p->y.w ? 0 : ox, last = AMG_MIN(ox + tile->rows, p->y.w) - 1;
+    int whole = w->dilation[1] == 1 && w->group == 1 && c == p->x.c;
+    int inside = first * w->stride[1] >= w->before[1] && last * w->stride[1] - w->before[1] + w->kernel[1] <= p->x.w;
+    int lines = whole && (inside || p->patch);
+    int64_t columns = lines ? 1 : w->kernel[1], count;
     oy %= p->y.h;
     tile->row = row;
     tile->runs = w->kernel[0] * columns;
     tile->len = lines ? w->kernel[1] * p->x.c : p->inputs;
-    for (int32_t i = 0; i < tile->height; i++) {
+    for (int64_t i = 0; i < tile->rows; i += count) {
         int64_t iy = oy * w->stride[0] - w->before[0], ix = ox * w->stride[1] - w->before[1];
         const float **at = row + i;
+        count = AMG_MIN(tile->rows - i, p->y.w - ox);
         for (int64_t ky = 0; ky < w->kernel[0]; ky++, iy += w->dilation[0]) {
-            int64_t line = (image * p->x.h + iy) * p->x.w, x = ix;
-            int inside = iy >= 0 && iy < p->x.h;
+            const float *line = j->x + (image * p->x.h + iy) * p->x.w * c;
+            int64_t x = ix, step = w->stride[1];
+            if (iy < 0 || iy >= p->x.h) {
+                for (int64_t kx = 0; kx < columns; kx++, at += tile->height) {
+                    for (int64_t k = 0; k < count; k++) {
+                        at[k] = zeros;
+                    }
+                }
+                continue;
+            }
+            if (lines) {
+                int64_t width = (count - 1) * step + w->kernel[1];
+                const float *from = line + x * c;
+                if (!inside && (x < 0 || x + width > p->x.w)) {
+                    from = conv_pad(j, line, x, width, pad);
+                    pad += width * c;
+                }
+                for (int64_t k = 0; k < count; k++) {
+                    at[k] = from + k * step * c;
+                }
+                at += tile->height;
+                continue;
+            }
             for (int64_t kx = 0; kx < columns; kx++, x += w->dilation[1], at += tile->height) {
-                *at = inside && x >= 0 && x < p->x.w ? j->x + (line + x) * p->x.pitch : zeros;
+                for (int64_t k = 0; k < count; k++) {
+                    int64_t column = x + k * step;
+                    at[k] = column >= 0 && column < p->x.w ? line + column * c : zeros;
+                }
             }
         }
-        if (i < tile->rows - 1 && ++ox > right) {
-            ox = 0;
-            if (++oy == p->y.h) {
-                oy = 0;
-                image++;
-            }
+        ox = 0;
+        if (++oy == p->y.h) {
+            oy = 0;
+            image++;
+        }
+    }
+    for (int64_t run = 0; run < tile->runs; run++) {
+        for (int64_t i = tile->rows; i < tile->height; i++) {
+            row[run * tile->height + i] = row[run * tile->height + tile->rows - 1];
         }
     }
 }
@@ -245,10 +291,10 @@ static void conv_job(void *arg, int64_t begin, int64_t end, int32_t thread)
     const amg_gemm_kernels *gemm = amg_gemm[j->t->isa];
     char *scratch = (char *)amg_scratch_of(j->t, thread);
     const float **rows = (const float **)(void *)scratch;
-    float *zeros = (float *)(void *)(scratch + p->zeros_at);
+    float *zeros = (float *)(void *)(scratch + p->zeros_at), *pads = (float *)(void *)(scratch + p->pads_at);
     int64_t pixels = p->y.n * p->y.h * p->y.w;
     amg_gemm_tile tile[CONV_TILES];
-    memset(zeros, 0, (size_t)(p->packed_at - p->zeros_at));
+    memset(zeros, 0, (size_t)(p->pads_at - p->zeros_at));
     for (int64_t item = begin; item < end; item++) {
         int64_t m = item / j->slices * j->block, last = AMG_MIN(m + j->block, pixels), first = m, count = 0;
         int64_t n0 = item % j->slices * j->slice, n1 = AMG_MIN(n0 + j->slice, p->outputs);
@@ -257,7 +303,7 @@ static void conv_job(void *arg, int64_t begin, int64_t end, int32_t thread)
             float *out = j->out + m * p->y.pitch;
             tile[count] = (amg_gemm_tile){NULL, NULL, 0, 0, height, (int32_t)AMG_MIN(height, last - m), out, p->y.pitch,
                                           j->add ? j->add + m * j->add_pitch : NULL, j->add_pitch};
-            conv_point(j, zeros, m, tile + count, rows + count * AMG_GEMM_MAX_ROWS * p->taps);
+            conv_point(j, zeros, pads + count * p->patch, m, tile + count, rows + count * AMG_GEMM_MAX_ROWS * p->taps);
         }
         for (int64_t g = 0; g < p->win.group; g++) {
             int64_t at = g * p->outputs;
