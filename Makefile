@@ -2,7 +2,9 @@
 # make test           set up what the tests need, run all of them
 # make test-go        the same of one language: test-c, test-python, test-java, test-go
 # make check          all that must hold: format, lint, types, C warnings, sanitizers, tests
-# make bench          time the benchmark networks beside ONNX Runtime: the table of the README
+# make bench          time the benchmark networks beside other engines: the table of the README (docs/benchmarks.md);
+#                     THREADS=2 ISA=avx2 ROUNDS=3 SECONDS=1 NAMES="lenet vgg16" RESUME=1
+# make scaling        the same over 1 to all cores, batch 1 and 16
 # make figures        measure memory, opening, size and compile time beside their limits
 # make conformance    run the ONNX backend tests and write docs/conformance.md
 # make digits         train the digit network again
@@ -10,8 +12,10 @@
 
 PY := .venv/bin/python
 JOBS ?= 2
+BENCH = $(if $(THREADS),--threads $(THREADS)) $(if $(ISA),--isa $(ISA)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+        $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RESUME),--resume)
 
-.PHONY: demo test test-c test-python test-java test-go check bench figures conformance digits op setup setup-tests
+.PHONY: demo test test-c test-python test-java test-go check bench scaling figures conformance digits op setup setup-tests setup-bench
 
 demo: setup
 	@.venv/bin/amalgamate demo -o dist
@@ -26,8 +30,11 @@ test-c test-python test-java test-go: test-%: setup-tests
 check: setup-tests
 	@$(PY) scripts/check.py
 
-bench: setup-tests
-	@$(PY) benchmarks/latency.py
+bench: setup-bench
+	@$(PY) benchmarks/peers.py $(NAMES) $(BENCH)
+
+scaling: setup-bench
+	@$(PY) benchmarks/scaling.py $(NAMES)
 
 figures: setup-tests
 	@$(PY) benchmarks/memory.py
@@ -48,3 +55,6 @@ setup:
 
 setup-tests:
 	@scripts/setup.sh --tests
+
+setup-bench:
+	@scripts/setup_bench.sh

@@ -34,7 +34,7 @@ ROOMS: dict[str, set[str]] = {
     "packages": BASE | {"plan", "resources", "templates", "toolchains", "writers"},
 }
 # These may use every room but cli: the Python API, and the work behind single commands.
-FREE = {"__init__", "verify", "doctor"}
+FREE = {"__init__", "verify", "doctor", "benchmark"}
 
 
 def python_imports(path: Path) -> Iterator[str]:

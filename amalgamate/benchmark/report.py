@@ -98,7 +98,7 @@ def conditions(settings: Settings, peers: Sequence[str]) -> str:
     there = [e for e in peers if not engines.missing(e)]
     versions = ", ".join(f"{engines.engine(e).TITLE} {engines.version(e)}" for e in (OURS, *there))
     absent = [f"{engines.engine(e).TITLE} ({', '.join(engines.missing(e))})" for e in peers if engines.missing(e)]
-    threads = f"{settings.threads} thread{'s' * (settings.threads > 1)} each"
+    threads = f"{settings.threads} thread{'s' * (settings.threads > 1)}"
     isa = "" if settings.isa == "auto" else f", amalgamate held to {settings.isa}"
     text = f"{machine.name()}; {threads}{isa}, float32, batch 1; {versions}"
     return text + (f"; not installed: {', '.join(absent)}" if absent else "")

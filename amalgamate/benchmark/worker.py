@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from amalgamate import timing
-from amalgamate.benchmark.engines import Task, engine
+from amalgamate.benchmark.engines import Run, Task, engine
 
 
 def peak_mib() -> float:
@@ -35,8 +35,8 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def answer(request: dict[str, Any]) -> dict[str, float]:
-    """Times what is asked for. Raises what the engine raises."""
+def answer(request: dict[str, Any]) -> tuple[dict[str, float], Run]:
+    """Times what is asked for; returns the answer, and what was timed. Raises what the engine raises."""
     if request["cpus"]:
         os.sched_setaffinity(0, request["cpus"])
     with np.load(request["inputs"]) as stored:
@@ -53,11 +53,12 @@ def answer(request: dict[str, Any]) -> dict[str, float]:
     for _ in range(2):
         run()
     times = timing.samples(run, request["seconds"])
-    return {"ms": float(np.median(times)), "runs": len(times), "load_ms": load_ms, "mib": peak_mib() - before}
+    figures = {"ms": float(np.median(times)), "runs": len(times), "load_ms": load_ms, "mib": peak_mib() - before}
+    return figures, run
 
 
 if __name__ == "__main__":
-    found = answer(json.load(sys.stdin))
+    found, alive = answer(json.load(sys.stdin))
     sys.stdout.flush()
     print(json.dumps(found), flush=True)
-    os._exit(0)  # some engines crash when the interpreter takes them apart
+    os._exit(0)  # while the engine is alive: some crash when they are taken apart

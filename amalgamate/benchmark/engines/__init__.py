@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from amalgamate import resources
 from amalgamate.graph import Array, Shape
 
 OURS = "amalgamate"
@@ -68,6 +69,8 @@ def missing(name: str) -> list[str]:
 
 
 def version(name: str) -> str:
+    if name == OURS:
+        return resources.version()
     try:
         return importlib.metadata.version(engine(name).PACKAGE)
     except importlib.metadata.PackageNotFoundError:
