@@ -49,6 +49,8 @@ clang clang
 /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-*.a libclang-rt-dev
 emcc emscripten
 node nodejs
+npm npm
+chromium chromium
 go golang-go
 javac default-jdk-headless
 cmake cmake
@@ -111,5 +113,18 @@ if [ "$tests" = 1 ]; then
         say "missing, their tests will be skipped: $(echo "$packages" | tr '\n' ' ')"
         say "on Debian: apt-get install $(echo "$packages" | tr '\n' ' ')"
         [ -z "${CI:-}" ] || fail "CI needs every tool"
+    fi
+    # Vite, TypeScript, Playwright, for the tests of web packages.
+    stamp=tests/js/node_modules/.installed
+    if command -v npm >/dev/null && ! cmp -s tests/js/package.json "$stamp"; then
+        say "installing the npm packages of the tests into tests/js/node_modules"
+        log=$(mktemp)
+        if (cd tests/js && npm install --no-package-lock --no-audit --no-fund --ignore-scripts) >"$log" 2>&1; then
+            cp tests/js/package.json "$stamp"
+        else
+            tail -n 20 "$log" >&2
+            [ -z "${CI:-}" ] || fail "CI needs the npm packages"
+        fi
+        rm -f "$log"
     fi
 fi

@@ -27,6 +27,14 @@ def absent(why: str) -> None:
     pytest.skip(why)
 
 
+def npm_packages() -> Path:
+    """The folder of the npm packages that the tests use; without it the test is skipped, and fails where CI is set."""
+    folder = ROOT / "tests" / "js" / "node_modules"
+    if not folder.is_dir():
+        absent("tests/js/node_modules is not there: scripts/setup.sh --tests says how")
+    return folder
+
+
 def shared(path: str) -> Path:
     """A file of the shared test data (real networks, pictures), which are not committed; skips the test without them."""
     folders = [os.environ.get("AMALGAMATE_SHARED", ""), ROOT / "shared", ROOT.parent / "shared"]

@@ -49,7 +49,8 @@ export class Engine {
         if (total && loaded + part.length > total) throw new ModelError("NETWORK", `${url} is longer than its announced ${total} bytes`);
         if (total) new Uint8Array(this.#c.memory.buffer, this.#weights + loaded).set(part);
         else parts.push(part);
-        onProgress?.((loaded += part.length), total);
+        loaded += part.length;
+        onProgress?.(loaded, total);
       });
       if (loaded < total) throw new ModelError("NETWORK", `${url} ended after ${loaded} of ${total} bytes`);
       if (!total) {

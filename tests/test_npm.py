@@ -1,0 +1,180 @@
+"""npm packages: their files, their JavaScript in Node, their types under tsc --strict, and bundlers."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import amalgamate as am
+import nets
+from amalgamate import cli, packages
+from tools import npm_packages, tool
+
+LABELS = [f'digit "{i}"' for i in range(10)]
+JS = Path(__file__).parent / "js"
+
+
+@pytest.fixture(scope="module")
+def lenet(tmp_path_factory: pytest.TempPathFactory) -> am.Built:
+    tool("emcc")
+    path = nets.lenet(tmp_path_factory.mktemp("net") / "lenet.onnx")
+    return am.build(path, labels=LABELS, image=am.Image("gray", 33.0, 78.0, (28, 28)), weights_as="file")
+
+
+@pytest.fixture(scope="module")
+def project(lenet: am.Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the package as node_modules/lenet."""
+    folder = tmp_path_factory.mktemp("project")
+    packages.write(lenet, "npm", folder / "node_modules" / "lenet")
+    return folder
+
+
+def node(*words: str | Path, cwd: Path, **env: str | Path) -> str:
+    done = subprocess.run(
+        [tool("node"), *words],
+        cwd=cwd,
+        env=os.environ | {k: str(v) for k, v in env.items()},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def test_package_holds_its_files(project: Path) -> None:
+    folder = project / "node_modules" / "lenet"
+    manifest = json.loads((folder / "package.json").read_text())
+    names = {path.name for path in folder.iterdir()}
+    assert names == {*manifest["files"], "README.md", "package.json"}
+    assert names >= {"lenet.mjs", "lenet.d.mts", "lenet.wasm", "lenet.scalar.wasm", "lenet.amg"}
+    assert manifest["exports"]["."].keys() == {"types", "browser", "node", "default"}
+    assert next(iter(manifest["exports"]["."])) == "types"
+    text = (folder / "README.md").read_text()
+    assert 'import { Model } from "lenet"' in text and "lenet.amg" in text
+
+
+def test_module_has_neither_eval_nor_global_names(project: Path) -> None:
+    text = (project / "node_modules" / "lenet" / "lenet.mjs").read_text()
+    assert "eval(" not in text and "new Function" not in text and "amalgamate.wasm" not in text
+    assert "import {" not in text, "one module"
+    code = "const names = () => Object.getOwnPropertyNames(globalThis).length;\n"
+    code += "const before = names(); await import('lenet'); console.log(names() - before);\n"
+    (project / "globals.mjs").write_text(code)
+    assert node("globals.mjs", cwd=project).strip() == "0"
+
+
+@pytest.fixture(scope="module")
+def cases(lenet: am.Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Inputs, and what the native library makes of them."""
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((1, 1, 28, 28)).astype(np.float32)
+    rgba = rng.integers(0, 256, (20, 30, 4), np.uint8)
+    with am.load(lenet.compile()) as model:
+        prob = model.run(None, {"data": x})[0]
+        best = [{"label": p.label, "score": float(p.score)} for p in model.classify(rgba, top_k=3)]
+    given = {"input": x.ravel().tolist(), "prob": prob.ravel().tolist(), "best": best, "labels": LABELS,
+             "rgba": rgba.ravel().tolist(), "width": 30, "height": 20, "arena": lenet.plan.arena_bytes,
+             "macs": lenet.plan.graph.macs()}  # fmt: skip
+    path = tmp_path_factory.mktemp("cases") / "cases.json"
+    path.write_text(json.dumps(given))
+    return path
+
+
+def test_module_in_node(project: Path, cases: Path) -> None:
+    node("--test", JS / "package.test.mjs", cwd=project, PACKAGE=project, CASES=cases)
+
+
+USE = """
+import { Model, ModelError, hasSimd, type ErrorCode, type Label, type Prediction } from "lenet";
+export async function use(canvas: HTMLCanvasElement, frame: ImageBitmap): Promise<Label> {
+  const model = await Model.create({ worker: true, signal: new AbortController().signal, onProgress: (a, b) => { a / b; } });
+  const { prob } = await model.run({ data: new Float32Array(784) });
+  const sum: number = prob.reduce((a, b) => a + b, 0);
+  await model.run({ data: { data: new Float32Array(1568), shape: [2, 1, 28, 28] } }, { transfer: false });
+  const best: Prediction[] = await model.classify(canvas, { topK: 3 });
+  await model.classify(frame);
+  const name: "data" | undefined = model.inputs[0]?.name;
+  const layers = await model.profile();
+  layers[0]?.macs.toFixed(sum + Number(hasSimd()) + (name?.length ?? 0));
+  try { model.dispose(); } catch (error) { if (error instanceof ModelError) { const code: ErrorCode = error.code; throw code; } }
+  return best[0]!.label;
+}
+"""
+MISUSES = {
+    "input": "model.run({ x: new Float32Array(1) });",
+    "type": "model.run({ data: new Float64Array(1) });",
+    "missing": "model.run({});",
+    "output": "(await model.run({ data: new Float32Array(1) })).y;",
+    "label": 'const l: Label = "digit 10";',
+    "code": '(new ModelError("DISPOSED", "")).code === "GONE";',
+    "option": "Model.create({ thread: 4 });",
+    "construct": "new Model();",
+}
+
+
+def test_types_under_tsc_strict(project: Path) -> None:
+    tsc = npm_packages() / "typescript" / "bin" / "tsc"
+    (project / "use.ts").write_text(USE)
+    for name, line in MISUSES.items():
+        head = 'import { Model, ModelError, type Label } from "lenet";\n'
+        body = f"export async function misuse(model: Model) {{\n  // @ts-expect-error\n  {line}\n}}\n"
+        (project / f"misuse_{name}.ts").write_text(head + body)
+    files = sorted(path.name for path in project.glob("*.ts"))
+    options = ["--strict", "--noEmit", "--target", "es2022", "--lib", "es2022,dom", "--types", ""]
+    for resolution in ("nodenext", "bundler"):
+        module = "nodenext" if resolution == "nodenext" else "esnext"
+        node(tsc, *options, "--module", module, "--moduleResolution", resolution, *files, cwd=project)
+
+
+def test_hostile_names_stay_data(tmp_path: Path) -> None:
+    tool("emcc")
+    hostile = '"; alert(1) //*/\n`${x}`'
+    path = nets.tiny(tmp_path / "net.onnx", name='x*/"y', x=hostile, y="a'b")
+    packages.write(am.build(path), "npm", tmp_path / "node_modules" / "bad")
+    (module,) = (tmp_path / "node_modules" / "bad").glob("*.mjs")
+    code = f"""
+import {{ Model }} from "./node_modules/bad/{module.name}";
+const model = await Model.create(), name = {json.dumps(hostile)};
+console.log(model.inputs[0].name === name, (await model.run({{ [name]: new Float32Array([-1, 2, 3, -4, 5]) }}))["a'b"].join());
+"""
+    (tmp_path / "run.mjs").write_text(code)
+    assert node("run.mjs", cwd=tmp_path).strip() == "true 0,2,3,0,5"
+    (tmp_path / "use.ts").write_text(
+        f'import {{ Model }} from "./node_modules/bad/{module.name}";\n'
+        f"export const f = (m: Model) => m.run({{ {json.dumps(hostile)}: new Float32Array(5) }});\n"
+    )
+    tsc = npm_packages() / "typescript" / "bin" / "tsc"
+    options = ["--strict", "--noEmit", "--target", "es2022", "--lib", "es2022,dom", "--types", ""]
+    node(tsc, *options, "--module", "esnext", "--moduleResolution", "bundler", "use.ts", cwd=tmp_path)
+
+
+def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    tool("emcc")
+    monkeypatch.chdir(tmp_path)
+    words = [
+        "package",
+        "digits",
+        "--as",
+        "npm",
+        "-o",
+        "out",
+        "--name",
+        "@me/Ten",
+        "--package-version",
+        "1.2.3",
+        "--json",
+    ]
+    assert cli.run(words) == 0
+    files = {Path(f["path"]).name for f in json.loads(capsys.readouterr().out)["files"]}
+    assert files == {"Ten.mjs", "Ten.d.mts", "Ten.wasm", "Ten.scalar.wasm", "README.md", "package.json"}
+    manifest = json.loads(Path("out/package.json").read_text())
+    assert (manifest["name"], manifest["version"]) == ("@me/ten", "1.2.3")
+    assert cli.run(["package", "digits", "--as", "nmp"]) == 2
+    assert "npm" in capsys.readouterr().err
+    assert cli.run(["package", "digits", "--as", "npm", "--package-version", "one"]) == 1
+    assert "E107" in capsys.readouterr().err
