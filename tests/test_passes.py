@@ -161,6 +161,19 @@ def test_hard_swish_and_swish_are_recognised() -> None:
     assert kinds(check(net.done(y))) == ["hard_swish", "swish"]
 
 
+def test_a_constant_factor_with_more_axes_than_the_product_is_not_part_of_an_activation() -> None:
+    net = Net(3, 4)
+    gate = net.op("mul", net.op("sigmoid", "x"), net.graph.constant(np.ones((1, 1, 1), np.float32)))
+    assert "swish" not in kinds(check(net.done(net.op("mul", "x", gate))))
+
+
+def test_a_factor_that_leaves_the_range_of_weights_is_not_folded() -> None:
+    net = Net(1, 2, 3, 3)
+    y = net.op("div", net.conv("x", 2), net.graph.constant(np.zeros((2, 1, 1), np.float32)))
+    graph = check(net.done(net.op("clip", y, low=-1.0, high=1.0)))
+    assert "div" in kinds(graph)
+
+
 def test_constants_fold_and_identities_go() -> None:
     net = Net(1, 3)
     c = net.op("add", net.const(1, 3), net.const(3))

@@ -27,9 +27,8 @@ def run(graph: Graph) -> Graph:
             if layer is None or not _foldable(graph, layer) or len(consumers[source]) != 1 or source in graph.outputs:
                 continue
             affine = _affine(graph, node, source, _channels(graph, layer), isinstance(layer.op, Dense))
-            if affine is None:
+            if affine is None or not _fold(graph, layer, *affine):
                 continue
-            _fold(graph, layer, *affine)
             graph.nodes.remove(node)
             del graph.tensors[source]
             layer.outputs = [node.outputs[0]]
@@ -79,7 +78,8 @@ def _affine(graph: Graph, node: Node, source: str, channels: int, last: bool) ->
         return one, value
     if isinstance(node.op, Sub):
         return (one, -value) if left else (-one, value)
-    return (1 / value, zero) if left else None
+    with np.errstate(divide="ignore"):
+        return (1 / value, zero) if left else None
 
 
 def _per_channel(operand: Array, rank: int, channels: int, last: bool) -> Array | None:
@@ -93,8 +93,9 @@ def _per_channel(operand: Array, rank: int, channels: int, last: bool) -> Array 
     return np.broadcast_to(padded.ravel().astype(np.float64), (channels,))
 
 
-def _fold(graph: Graph, layer: Node, scale: Array, shift: Array) -> None:
-    """Multiplies the layer's weights by `scale` and replaces its bias by scale * bias + shift, in float64."""
+def _fold(graph: Graph, layer: Node, scale: Array, shift: Array) -> bool:
+    """Multiplies the layer's weights by `scale` and replaces its bias by scale * bias + shift, in float64; False, and nothing
+    done, where that leaves the range of float32: infinite weights of both signs would add up to NaN."""
     weights = graph.data(layer.inputs[1])
     bias = graph.data(layer.inputs[2]) if len(layer.inputs) > 2 and layer.inputs[2] else None
     assert weights is not None
@@ -105,9 +106,14 @@ def _fold(graph: Graph, layer: Node, scale: Array, shift: Array) -> None:
         factor = factor.reshape(*weights.shape[:2], *(1,) * (weights.ndim - 2))
     else:  # [outputs, ...]
         factor = scale.reshape(-1, *(1,) * (weights.ndim - 1))
-    folded = shift if bias is None else bias * scale + shift
+    with np.errstate(all="ignore"):
+        folded = (weights * factor).astype(np.float32)
+        moved = (shift if bias is None else bias * scale + shift).astype(np.float32)
+    if not (np.isfinite(folded).all() and np.isfinite(moved).all()):
+        return False
     layer.inputs = [
         layer.inputs[0],
-        graph.constant((weights * factor).astype(np.float32), f"{layer.inputs[1]}_folded"),
-        graph.constant(folded.astype(np.float32), f"{layer.name}_bias"),
+        graph.constant(folded, f"{layer.inputs[1]}_folded"),
+        graph.constant(moved, f"{layer.name}_bias"),
     ]
+    return True

@@ -36,11 +36,12 @@ def run(graph: Graph) -> Graph:
 
 def _match(graph: Graph, producers: dict[str, Node], node: Node) -> tuple[Op, str] | None:
     """The activation that `node` ends, and its argument."""
-    factor, parts = _factors(graph, producers, node.outputs[0])
-    if len(parts) != 2:
+    made = graph.tensors[node.outputs[0]]
+    factor, parts = _factors(graph, producers, made.name)
+    if len(parts) != 2 or made.dtype != "float32":
         return None
     for x, gate in (parts, parts[::-1]):
-        if graph.tensors[x].shape == graph.tensors[gate].shape:
+        if graph.tensors[x].shape == graph.tensors[gate].shape == made.shape:  # a constant factor may have more axes
             op = _gated(graph, producers, factor, x, gate)
             if op is not None:
                 return op, x
