@@ -1,10 +1,12 @@
 # make demo           build the digit network into dist/, compile it, predict, show
 # make test           set up what the tests need, run all of them
 # make test-go        the same of one language: test-c, test-python, test-java, test-go
+# make test-web       only the tests of the web: npm packages, the page in Chromium
 # make check          all that must hold: format, lint, types, C warnings, sanitizers, tests
 # make bench          time the benchmark networks beside other engines: the table of the README (docs/benchmarks.md);
 #                     THREADS=2 ISA=avx2 ROUNDS=3 SECONDS=1 NAMES="lenet vgg16" RESUME=1
 # make scaling        the same over 1 to all cores, batch 1 and 16
+# make bench-web      time the WebAssembly modules beside onnxruntime-web, in Node
 # make figures        measure memory, opening, size and compile time beside their limits
 # make conformance    run the ONNX backend tests and write docs/conformance.md
 # make digits         train the digit network again
@@ -27,6 +29,9 @@ test: setup-tests
 test-c test-python test-java test-go: test-%: setup-tests
 	@$(PY) -m pytest -n $(JOBS) tests/test_$*.py
 
+test-web: setup-tests
+	@$(PY) -m pytest tests/test_wasm.py tests/test_npm.py tests/test_page.py tests/test_web_examples.py $(TESTS)
+
 check: setup-tests
 	@$(PY) scripts/check.py
 
@@ -35,6 +40,9 @@ bench: setup-bench
 
 scaling: setup-bench
 	@$(PY) benchmarks/scaling.py $(NAMES)
+
+bench-web: setup-tests
+	@$(PY) benchmarks/web.py
 
 figures: setup-tests
 	@$(PY) benchmarks/memory.py
