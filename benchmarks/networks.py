@@ -277,12 +277,15 @@ NETWORKS: dict[str, Callable[[], onnx.ModelProto]] = {
 }  # fmt: skip
 
 
-def write(folder: Path, name: str) -> Path:
-    """The ONNX file of network `name` in `folder`, made unless it is there."""
-    path = folder / f"{name}.onnx"
+def write(folder: Path, name: str, batch: int = 1) -> Path:
+    """The ONNX file of network `name` in `folder`, NAME-b16.onnx for a batch of 16, made unless it is there."""
+    path = folder / (f"{name}.onnx" if batch == 1 else f"{name}-b{batch}.onnx")
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        onnx.save(NETWORKS[name](), path)
+        model = NETWORKS[name]()
+        for value in (*model.graph.input, *model.graph.output):
+            value.type.tensor_type.shape.dim[0].dim_value = batch
+        onnx.save(model, path)
     return path
 
 

@@ -14,6 +14,7 @@ import argparse
 import hashlib
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import networks
@@ -35,7 +36,7 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def job_of(path: Path, peers: list[str]) -> Job:
+def job_of(path: Path, peers: Sequence[str]) -> Job:
     """What has to be done to time an ONNX file beside peers."""
     graph = importers.read(path, None, {}, [], {})
     (feed,) = verify.random_feeds(graph, 1)
@@ -44,7 +45,7 @@ def job_of(path: Path, peers: list[str]) -> Job:
     return jobs.prepare(path.stem, path, amalgamate.build(path).data, feed, outputs, peers, BUILD / "bench", say)
 
 
-def conditions(peers: list[str]) -> dict[str, object]:
+def conditions(peers: Sequence[str]) -> dict[str, object]:
     """What must not have changed when an interrupted run is resumed."""
     code = hashlib.sha256(repr(runtime_files()).encode()).hexdigest()
     return {"machine": machine.name(), "runtime": code, "engines": {e: engines.version(e) for e in peers}}
