@@ -19,13 +19,14 @@ from amalgamate.ops.concat import Concat
 from amalgamate.ops.conv import Conv
 from amalgamate.ops.conv_transpose import ConvTranspose
 from amalgamate.ops.dense import Dense
+from amalgamate.ops.depthwise_conv import DepthwiseConv
 from amalgamate.ops.matmul import Matmul
 from amalgamate.ops.relu import Relu
 from amalgamate.ops.swish import Swish
 from amalgamate.plan import plan
 from amalgamate.writers import model_file
 
-OPS = (Conv(kernel=(1, 1)), ConvTranspose(kernel=(1, 1)), Dense(), Matmul())
+OPS = (Conv(kernel=(1, 1)), DepthwiseConv(kernel=(1, 1)), ConvTranspose(kernel=(1, 1)), Dense(), Matmul())
 CASES = [pytest.param(case, id=f"{op.name}: {case.name}") for op in OPS for case in op.cases()]
 ACTIVATIONS = st.sampled_from([None, Relu(), Clip(-0.5, 0.5), Swish()])
 DRAWN = settings(max_examples=40, deadline=None, derandomize=True)

@@ -79,7 +79,7 @@ def way(graph: Graph, node: Node) -> str:
     if not isinstance(op, Conv):
         return "matrix x vector" if op.name == "dense" and shapes and shapes[-1][0] == 1 else ""
     x, weights, y = shapes
-    if op.depthwise(weights[1]):
+    if op.name == "depthwise_conv":
         return "depthwise"
     if winograd_bytes(op, x, weights, y):
         return "Winograd 4x4"

@@ -71,15 +71,9 @@ class Conv(Window):
         assert inputs[1] is not None
         return prod(outputs[0]) * prod(inputs[1][1:])
 
-    def depthwise(self, channels_per_group: int) -> bool:
-        """Whether every group is one channel, which has kernels of its own."""
-        return self.group > 1 and channels_per_group == 1
-
     def weights(self, index: int, data: Array) -> Packed | None:
         if index != 1 or self.dynamic:
             return None
-        if self.depthwise(data.shape[1]):
-            return Packed("lane_rows", np.ascontiguousarray(data.reshape(data.shape[0], -1).T))
         last = np.moveaxis(data, 1, -1)  # [O, kernel..., I]
         return Packed("panels", np.ascontiguousarray(last.reshape(self.group, data.shape[0] // self.group, -1)))
 
@@ -88,11 +82,6 @@ class Conv(Window):
         x, w = inputs[0], inputs[1]
         assert x is not None and w is not None
         taps, outputs_per_group, k = prod(self.kernel), w[0] // self.group, prod(w[1:])
-        lanes = -(-w[0] // 16) * 16
-        if self.depthwise(w[1]):
-            rows = self.kernel[0] if len(self.kernel) > 1 else 1
-            expanded = rows * x[-2] * lanes * 4 if w[0] > self.group else 0
-            return expanded + (taps * lanes * 4 if self.dynamic else 0)
         winograd = winograd_bytes(self, x, w, outputs[0])
         if winograd:
             return winograd

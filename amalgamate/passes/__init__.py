@@ -9,6 +9,7 @@ from types import ModuleType
 
 from amalgamate.graph import Graph
 from amalgamate.passes import (
+    choose_depthwise,
     fold_batch_norm,
     fold_constants,
     fold_padding,
@@ -31,6 +32,7 @@ ORDER: tuple[ModuleType, ...] = (
     layout,
     merge_reshapes,
     fuse_activation,
+    choose_depthwise,
 )
 
 

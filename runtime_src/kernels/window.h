@@ -59,4 +59,42 @@ static inline const char *amg_attr_window(amg_attrs *attrs, amg_window *w)
     return NULL;
 }
 
+/* How many places a kernel of a convolution has on x, along both axes; NULL, or what is wrong. */
+static inline const char *amg_window_over(const amg_window *w, const amg_nhwc *x, int64_t out[2])
+{
+    int64_t in[2] = {x->h, x->w};
+    for (int i = 0; i < 2; i++) {
+        int64_t room = in[i] + w->before[i] + w->after[i] - ((w->kernel[i] - 1) * w->dilation[i] + 1);
+        if (room < 0) {
+            return "the kernel is larger than the padded input";
+        }
+        out[i] = room / w->stride[i] + 1;
+    }
+    return NULL;
+}
+
+/* The last part of a convolution's check: its bias of n floats, its output, and the tensor to add, inputs 2 and 3. */
+static inline int32_t amg_window_results(amg_check *c, amg_step *s, const amg_window *w, int64_t images,
+                                         const int64_t out[2], int64_t n)
+{
+    const amg_value *bias = s->n_in > 2 ? s->in[2] : NULL, *add = s->n_in > 3 ? s->in[3] : NULL;
+    int64_t dim[4];
+    int32_t status;
+    if (bias && (bias->dtype != AMG_F32 || bias->packing != AMG_PLAIN || bias->ndim != 1 || bias->dim[0] != n)) {
+        return amg_fail(c, AMG_E_SHAPE, "the bias is not one float per output channel");
+    }
+    dim[0] = images;
+    dim[1] = out[0];
+    dim[w->rank] = out[1];
+    dim[w->rank + 1] = n;
+    if ((status = amg_set_out(c, s->out[0], AMG_F32, (int32_t)w->rank + 2, dim))) {
+        return status;
+    }
+    if (add && (add->dtype != AMG_F32 || add->packing != AMG_PLAIN || add->ndim != w->rank + 2 ||
+                memcmp(add->dim, dim, (size_t)(w->rank + 2) * sizeof *dim) != 0)) {
+        return amg_fail(c, AMG_E_SHAPE, "the tensor to add has another shape than the output");
+    }
+    return AMG_OK;
+}
+
 #endif

@@ -1,10 +1,9 @@
 /* conv.c - y[o] = act(bias[o] + sum over taps t and channels i of the group of x[at t][i] w[o][t][i] (+ add[o])).
  *
- * x [N, H, W, C] or [N, W, C]; weights as panels [group, O / group, kh * kw * I], as lane rows [kh * kw, O] where each
- * group is one channel, or plain [O, I, kh, kw] where they are not constant; bias [O]; add as y. Not in place.
+ * x [N, H, W, C] or [N, W, C]; weights as panels [group, O / group, kh * kw * I], or plain [O, I, kh, kw] where they are
+ * not constant; bias [O]; add as y. Not in place.
  * A matrix product whose rows are reached through pointers: nothing is copied but zeros for the padding; or Winograd's way. */
 #include "kernels/activate.h"
-#include "kernels/depthwise.h"
 #include "kernels/fused.h"
 #include "kernels/gemm.h"
 #include "kernels/panels.h"
@@ -19,27 +18,14 @@ typedef struct conv_plan {
     amg_window win;
     amg_nhwc x, y;
     int64_t taps, inputs, outputs, k; /* inputs and outputs per group; k = taps * inputs */
-    int32_t depthwise, plain;         /* plain: 1x1 with nothing around it, a matrix product as it stands */
+    int32_t plain;                    /* 1x1 with nothing around it, a matrix product as it stands */
     int32_t winograd;                 /* 3x3 where F(4x4, 3x3) pays, cut as `cut` says */
     amg_winograd_cut cut;
     int64_t tiles;                    /* per block */
-    int64_t zeros_at, packed_at;      /* bytes into the scratch: a row of zeros; weights packed, or rows expanded */
+    int64_t zeros_at, packed_at;      /* bytes into the scratch: a row of zeros; weights packed */
     int64_t pads_at, patch;           /* bytes into it: padded lines of few channels; floats of a tile */
     int64_t scratch;
 } conv_plan;
-
-static const char *conv_output(const amg_nhwc *x, const amg_window *w, int64_t out[2])
-{
-    int64_t in[2] = {x->h, x->w};
-    for (int i = 0; i < 2; i++) {
-        int64_t room = in[i] + w->before[i] + w->after[i] - ((w->kernel[i] - 1) * w->dilation[i] + 1);
-        if (room < 0) {
-            return "the kernel is larger than the padded input";
-        }
-        out[i] = room / w->stride[i] + 1;
-    }
-    return NULL;
-}
 
 /* Dimensions of the weights against window and input; sets inputs, outputs, taps and k. */
 static const char *conv_weights(const amg_value *w, conv_plan *p)
@@ -50,7 +36,6 @@ static const char *conv_weights(const amg_value *w, conv_plan *p)
         return "the channels are not divisible by group, or weights are not float32";
     }
     p->inputs = p->x.c / win->group;
-    p->depthwise = win->group > 1 && p->inputs == 1;
     if (!amg_mul(p->taps, p->inputs, &p->k)) {
         return "the kernel is too large";
     }
@@ -59,9 +44,6 @@ static const char *conv_weights(const amg_value *w, conv_plan *p)
                    w->dim[w->ndim - 1] == win->kernel[1] && (win->rank == 1 || w->dim[2] == win->kernel[0]);
         n = fits ? w->dim[0] : 0;
         depth = p->k;
-    } else if (p->depthwise) {
-        n = w->packing == AMG_LANE_ROWS && w->ndim == 2 ? w->dim[1] : 0;
-        depth = w->ndim == 2 ? w->dim[0] : 0;
     } else {
         int fits = w->packing == AMG_PANELS && w->ndim == 3 && w->dim[0] == win->group;
         depth = fits ? w->dim[2] : 0;
@@ -81,7 +63,7 @@ static void conv_choose(conv_plan *p, const int64_t out[2])
 {
     const amg_window *w = &p->win;
     int ones = w->stride[0] == 1 && w->stride[1] == 1 && w->dilation[0] == 1 && w->dilation[1] == 1;
-    p->winograd = !AMG_SMALL && w->kernel[0] == 3 && w->kernel[1] == 3 && ones && !w->dynamic && !p->depthwise &&
+    p->winograd = !AMG_SMALL && w->kernel[0] == 3 && w->kernel[1] == 3 && ones && !w->dynamic &&
                   amg_winograd_cut_of(p->x.n, out[0], out[1], p->inputs, p->outputs, &p->cut) &&
                   amg_winograd_pays(&p->cut, p->inputs, p->outputs, out[0] * out[1] * p->x.n);
 }
@@ -90,15 +72,11 @@ static void conv_choose(conv_plan *p, const int64_t out[2])
 static const char *conv_scratch(conv_plan *p)
 {
     const amg_window *w = &p->win;
-    int64_t n = p->outputs * w->group, packed = 0, expanded = 0, zeros, tile = 0, floats;
-    int64_t lanes = amg_round_up(n, AMG_LANES);
-    p->plain = !p->depthwise && p->taps == 1 && w->stride[0] == 1 && w->stride[1] == 1 && w->group == 1 &&
+    int64_t packed = 0, zeros, tile = 0, floats;
+    p->plain = p->taps == 1 && w->stride[0] == 1 && w->stride[1] == 1 && w->group == 1 &&
                w->before[0] + w->before[1] + w->after[0] + w->after[1] == 0;
     if (w->dynamic) {
-        packed = p->depthwise ? 0 : amg_panels_floats(w->group, p->outputs, p->k);
-        if (p->depthwise && !amg_mul(p->taps, lanes, &packed)) {
-            packed = 0;
-        }
+        packed = amg_panels_floats(w->group, p->outputs, p->k);
         if (packed < 1 || packed > INT64_MAX / 8) {
             return "the weights are too large to be packed";
         }
@@ -109,11 +87,7 @@ static const char *conv_scratch(conv_plan *p)
         p->scratch = amg_winograd_scratch(&p->cut);
         return NULL;
     }
-    if (p->depthwise) {
-        if (p->outputs > 1 && (!amg_mul(w->kernel[0], p->x.w, &expanded) || !amg_mul(expanded, lanes, &expanded))) {
-            return "the input rows are too large to be expanded";
-        }
-    } else if (!p->plain) {
+    if (!p->plain) {
         int64_t read = AMG_MIN(w->stride[0], w->kernel[0]) * AMG_MIN(w->stride[1], w->kernel[1]); /* pixels per output */
         if (!amg_mul(p->x.c, AMG_GEMM_MAX_ROWS, &tile) || !amg_mul(tile, read, &tile) ||
             !amg_mul(w->kernel[1], p->x.c, &zeros) || zeros > INT64_MAX / 16 ||
@@ -123,15 +97,15 @@ static const char *conv_scratch(conv_plan *p)
         p->tiles = AMG_MAX(1, AMG_MIN(CONV_TILES, AMG_MIN(512 / p->taps, CONV_FLOATS / tile)));
         p->zeros_at = p->tiles * AMG_GEMM_MAX_ROWS * p->taps * 8;
         p->pads_at = p->zeros_at + amg_round_up(zeros, AMG_LANES) * 4;
-        if (p->x.c < AMG_LANES && w->group == 1 && w->stride[1] <= w->kernel[1] && w->before[1] + w->after[1] > 0) {
+        if (!AMG_SMALL && p->x.c < AMG_LANES && w->group == 1 && w->stride[1] <= w->kernel[1] && w->before[1] + w->after[1] > 0) {
             p->patch = AMG_GEMM_MAX_ROWS * p->k;
         }
         p->packed_at = p->pads_at + amg_round_up(p->patch * p->tiles, AMG_LANES) * 4;
     }
-    if (expanded > INT64_MAX / 16 || p->packed_at > INT64_MAX / 4) {
+    if (p->packed_at > INT64_MAX / 4) {
         return "kernel or channels are too large";
     }
-    p->scratch = p->packed_at + expanded * 4 + packed * 4;
+    p->scratch = p->packed_at + packed * 4;
     return NULL;
 }
 
@@ -145,7 +119,7 @@ static const char *conv_read(const amg_step *s, conv_plan *p, int64_t out[2])
     if (s->in[0]->ndim != p->win.rank + 2 || !amg_nhwc_of(s->in[0], &p->x)) {
         return "the input has another number of axes than the kernel needs";
     }
-    if ((wrong = conv_output(&p->x, &p->win, out)) || (wrong = conv_weights(s->in[1], p))) {
+    if ((wrong = amg_window_over(&p->win, &p->x, out)) || (wrong = conv_weights(s->in[1], p))) {
         return wrong;
     }
     conv_choose(p, out);
@@ -155,34 +129,20 @@ static const char *conv_read(const amg_step *s, conv_plan *p, int64_t out[2])
 static int32_t conv_check(amg_check *c, amg_step *s)
 {
     conv_plan p;
-    int64_t out[2], dim[4];
+    int64_t out[2];
     int32_t status = amg_check_arity(c, s, 2, 4, 1);
     if (status) {
         return status;
     }
-    const amg_value *x = s->in[0], *w = s->in[1];
-    const amg_value *bias = s->n_in > 2 ? s->in[2] : NULL, *add = s->n_in > 3 ? s->in[3] : NULL;
-    if (!x || !w || x->dtype != AMG_F32 || x->packing != AMG_PLAIN) {
-        return amg_fail(c, AMG_E_SHAPE, "the input is not float32, or input or weights are missing");
+    if (s->in[0]->dtype != AMG_F32 || s->in[0]->packing != AMG_PLAIN) {
+        return amg_fail(c, AMG_E_SHAPE, "the input is not float32");
     }
     const char *wrong = conv_read(s, &p, out);
     if (wrong) {
         return amg_fail(c, AMG_E_SHAPE, wrong);
     }
-    int64_t n = p.outputs * p.win.group;
-    if (bias && (bias->dtype != AMG_F32 || bias->packing != AMG_PLAIN || bias->ndim != 1 || bias->dim[0] != n)) {
-        return amg_fail(c, AMG_E_SHAPE, "the bias is not one float per output channel");
-    }
-    dim[0] = p.x.n;
-    dim[1] = out[0];
-    dim[p.win.rank] = out[1];
-    dim[p.win.rank + 1] = n;
-    if ((status = amg_set_out(c, s->out[0], AMG_F32, (int32_t)p.win.rank + 2, dim))) {
+    if ((status = amg_window_results(c, s, &p.win, p.x.n, out, p.outputs * p.win.group))) {
         return status;
-    }
-    if (add && (add->dtype != AMG_F32 || add->packing != AMG_PLAIN || add->ndim != p.win.rank + 2 ||
-                memcmp(add->dim, dim, (size_t)(p.win.rank + 2) * sizeof *dim) != 0)) {
-        return amg_fail(c, AMG_E_SHAPE, "the tensor to add has another shape than the output");
     }
     s->scratch = (size_t)p.scratch;
     s->macs = (uint64_t)s->out[0]->count * (uint64_t)p.k;
@@ -229,7 +189,7 @@ static void conv_point(const conv_work *j, const float *zeros, float *pad, int64
     int64_t first = ox + tile->rows > p->y.w ? 0 : ox, last = AMG_MIN(ox + tile->rows, p->y.w) - 1;
     int whole = w->dilation[1] == 1 && w->group == 1 && c == p->x.c;
     int inside = first * w->stride[1] >= w->before[1] && last * w->stride[1] - w->before[1] + w->kernel[1] <= p->x.w;
-    int lines = whole && (inside || p->patch);
+    int lines = whole && (inside || (!AMG_SMALL && p->patch));
     int64_t columns = lines ? 1 : w->kernel[1], count;
     oy %= p->y.h;
     tile->row = row;
@@ -253,7 +213,7 @@ static void conv_point(const conv_work *j, const float *zeros, float *pad, int64
             if (lines) {
                 int64_t width = (count - 1) * step + w->kernel[1];
                 const float *from = line + x * c;
-                if (!inside && (x < 0 || x + width > p->x.w)) {
+                if (!AMG_SMALL && !inside && (x < 0 || x + width > p->x.w)) {
                     from = conv_pad(j, line, x, width, pad);
                     pad += width * c;
                 }
@@ -368,69 +328,18 @@ static void conv_activate_job(void *arg, int64_t begin, int64_t end, int32_t thr
     conv_activate(j, j->out + begin * j->p.y.pitch, end - begin, j->p.win.group * j->p.outputs);
 }
 
-/* Every channel `multiplier` times, so that outputs and inputs of a depthwise convolution lie lane by lane. */
-static void conv_expand(const conv_plan *p, const float *x, float *out, int64_t pitch)
-{
-    for (int64_t i = 0; i < p->x.w; i++) {
-        for (int64_t c = 0; c < p->x.c * p->outputs; c++) {
-            out[i * pitch + c] = x[i * p->x.pitch + c / p->outputs];
-        }
-    }
-}
-
-/* Items are output rows. */
-static void conv_depthwise_job(void *arg, int64_t begin, int64_t end, int32_t thread)
-{
-    const conv_work *j = (const conv_work *)arg;
-    const conv_plan *p = &j->p;
-    const amg_window *w = &p->win;
-    int64_t n = p->x.c * p->outputs, lanes = amg_round_up(n, AMG_LANES), wide = p->outputs > 1;
-    float *expanded = (float *)amg_scratch_of(j->t, thread);
-    int64_t x_row = w->dilation[0] * p->x.w * p->x.pitch;
-    amg_depthwise_layer d = {j->bias, n, p->x.w, p->y.w, w->kernel[0], w->kernel[1], w->stride[1], w->dilation[1],
-                             w->before[1], wide ? lanes : p->x.pitch, wide ? p->x.w * lanes : x_row, lanes,
-                             p->y.pitch, j->add_pitch, j->lo, j->hi};
-    for (int64_t line = begin; line < end; line++) {
-        int64_t iy = line % p->y.h * w->stride[0] - w->before[0], ky0 = 0, ky1 = w->kernel[0];
-        ky0 = iy < 0 ? AMG_MIN((-iy + w->dilation[0] - 1) / w->dilation[0], ky1) : 0;
-        ky1 = iy < p->x.h ? AMG_MIN(ky1, (p->x.h - 1 - iy) / w->dilation[0] + 1) : ky0;
-        int64_t rows = AMG_MAX(ky1 - ky0, 0), first = line / p->y.h * p->x.h + iy + ky0 * w->dilation[0];
-        const float *x = rows ? j->x + first * p->x.w * p->x.pitch : j->x;
-        for (int64_t ky = 0; ky < rows && wide; ky++) {
-            conv_expand(p, x + ky * x_row, expanded + ky * d.x_row, lanes);
-        }
-        amg_depthwise_row r = {wide ? expanded : x, j->w + ky0 * w->kernel[1] * lanes, NULL, NULL, rows};
-        r.add = j->add ? j->add + line * p->y.w * j->add_pitch : NULL;
-        r.out = j->out + line * p->y.w * p->y.pitch;
-        amg_depthwise[j->t->isa]->row(&d, &r);
-        conv_activate(j, r.out, p->y.w, n);
-    }
-}
-
 /* Packs weights that are not constant into the scratch of the first thread, where all read them. */
 static const float *conv_pack(const amg_step *s, const amg_context *t, const conv_plan *p)
 {
     const amg_value *v = s->in[1];
     const amg_window *w = &p->win;
     const float *from = (const float *)v->data;
-    float *packed = (float *)(void *)((char *)amg_scratch_of(t, 0) + p->scratch) -
-                    (p->depthwise ? p->taps * amg_round_up(w->group * p->outputs, AMG_LANES)
-                                  : amg_panels_floats(w->group, p->outputs, p->k));
-    if (!p->depthwise) {
-        for (int64_t g = 0; g < w->group; g++) {
-            int64_t plane = w->kernel[0] * v->pitch, step = p->inputs * plane;
-            amg_matrix_view view = {from + g * p->outputs * step, p->outputs, w->kernel[0], w->kernel[1], p->inputs,
-                                    step, v->pitch, 1, plane};
-            amg_pack_panels(&view, packed + g * amg_round_up(p->outputs, AMG_LANES) * p->k);
-        }
-        return packed;
-    }
-    int64_t n = w->group * p->outputs, lanes = amg_round_up(n, AMG_LANES);
-    for (int64_t tap = 0; tap < p->taps; tap++) {
-        for (int64_t i = 0; i < lanes; i++) {
-            int64_t at = (i * w->kernel[0] + tap / w->kernel[1]) * v->pitch + tap % w->kernel[1];
-            packed[tap * lanes + i] = i < n ? from[at] : 0.0f;
-        }
+    float *packed = (float *)(void *)((char *)amg_scratch_of(t, 0) + p->packed_at);
+    for (int64_t g = 0; g < w->group; g++) {
+        int64_t plane = w->kernel[0] * v->pitch, step = p->inputs * plane;
+        amg_matrix_view view = {from + g * p->outputs * step, p->outputs, w->kernel[0], w->kernel[1], p->inputs,
+                                step, v->pitch, 1, plane};
+        amg_pack_panels(&view, packed + g * amg_round_up(p->outputs, AMG_LANES) * p->k);
     }
     return packed;
 }
@@ -451,10 +360,6 @@ static void conv_run(const amg_step *s, const amg_context *t)
     j.add_pitch = j.add ? s->in[3]->pitch : 0;
     j.out = amg_out_f32(s, 0);
     amg_activation_clamp(&j.p.win.act, &j.lo, &j.hi);
-    if (j.p.depthwise) {
-        amg_parallel(t, j.p.y.n * j.p.y.h, 1, conv_depthwise_job, &j);
-        return;
-    }
     if (!AMG_SMALL && j.p.winograd) {
         amg_winograd_spread(&j.p.cut, j.p.inputs, j.p.outputs, j.p.win.group, t->threads, &j.slice);
         j.slices = (j.p.outputs + j.slice - 1) / j.slice;
