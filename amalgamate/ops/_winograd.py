@@ -6,7 +6,7 @@ from amalgamate.graph import Shape
 from amalgamate.ops._window import Window
 
 LANES = 16
-MOST_TILES, V_FLOATS, U_FLOATS = 98, 256 * 1024, 2048
+MOST_TILES, FEWEST_TILES, V_FLOATS, U_FLOATS = 98, 56, 256 * 1024, 4096
 
 
 def winograd_bytes(op: Window, x: Shape, weights: Shape, y: Shape) -> int:
@@ -19,7 +19,7 @@ def winograd_bytes(op: Window, x: Shape, weights: Shape, y: Shape) -> int:
         return 0
     images, height, width = y[0], y[1], y[2]
     tiles = -(-height // 4) * -(-width // 4) * images
-    blocks = -(-tiles // max(14, min(MOST_TILES, V_FLOATS // 36 // c)))
+    blocks = -(-tiles // max(FEWEST_TILES, min(MOST_TILES, V_FLOATS // 36 // c)))
     block = -(-tiles // blocks)
     panels = min(-(-n // LANES), max(2, U_FLOATS // LANES // c))
     depth = min(c, U_FLOATS // LANES // panels)

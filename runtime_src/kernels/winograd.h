@@ -11,9 +11,10 @@
 
 #include <math.h>
 
-#define AMG_WINOGRAD_MOST_TILES 98           /* of a block */
+#define AMG_WINOGRAD_MOST_TILES 98           /* of a block; as many pay for transforming the weights once more */
+#define AMG_WINOGRAD_FEWEST_TILES 56
 #define AMG_WINOGRAD_V_FLOATS (256 * 1024)   /* at most, unless the fewest tiles need more: transformed input */
-#define AMG_WINOGRAD_U_FLOATS 2048           /* per matrix: transformed weights that stay in the second-level cache */
+#define AMG_WINOGRAD_U_FLOATS 4096           /* per matrix: transformed weights that stay in the second-level cache */
 
 typedef struct amg_winograd_layer { /* one group */
     const float *x, *w, *bias, *add; /* w: panels of [9 * c][16]; bias and add may be NULL */
@@ -54,7 +55,7 @@ static inline int amg_winograd_cut_of(int64_t images, int64_t oh, int64_t ow, in
     if (!amg_mul(cut->rows, cut->columns, &cut->tiles) || !amg_mul(cut->tiles, images, &cut->tiles)) {
         return 0;
     }
-    most = AMG_MAX(14, AMG_MIN(AMG_WINOGRAD_MOST_TILES, AMG_WINOGRAD_V_FLOATS / 36 / c));
+    most = AMG_MAX(AMG_WINOGRAD_FEWEST_TILES, AMG_MIN(AMG_WINOGRAD_MOST_TILES, AMG_WINOGRAD_V_FLOATS / 36 / c));
     cut->blocks = (cut->tiles + most - 1) / most;
     cut->block = (cut->tiles + cut->blocks - 1) / cut->blocks;
     lanes = amg_round_up(n, AMG_LANES) / AMG_LANES;
