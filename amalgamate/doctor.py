@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from amalgamate import resources
+
 # Program -> (what it is for, the Debian package that holds it).
 PROGRAMS = {
     "gcc": ("compile --target native", "gcc"),
@@ -46,7 +48,7 @@ class Finding:
 def examine() -> list[Finding]:
     """Everything that can be found out without changing anything."""
     return [
-        Finding("amalgamate", True, importlib.metadata.version("amalgamate")),
+        Finding("amalgamate", True, f"{resources.version()} at {Path(__file__).parent}"),
         Finding("python", True, f"{platform.python_version()} at {sys.executable}"),
         _processor(),
         _compiles(),

@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 from amalgamate.errors import AmalgamateError
+from amalgamate.resources import version
 
 # Command -> the module of this package that holds it, in the order of the help page.
 COMMANDS = {
@@ -44,7 +45,7 @@ class Lazy(click.Group):
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="amalgamate")
+@click.version_option(version())
 def app() -> None:
     """Turns a trained neural network into one C file and one header that predict anywhere.
 

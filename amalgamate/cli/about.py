@@ -45,14 +45,16 @@ def _operator(name: str, op: type[Op]) -> dict[str, Any]:
 @click.argument("code", required=False)
 @printing
 def explain_command(code: str | None) -> None:
-    """Say what error CODE means; without CODE, all of them."""
+    """Say what error CODE means, why it comes up, and what to do; without CODE, list all of them."""
     if code is None:
-        show(CODES, lambda: table(["code", "meaning"], list(CODES.items())))
+        meanings = {code: meaning._asdict() for code, meaning in CODES.items()}
+        show(meanings, lambda: table(["code", "meaning"], [[code, m.what] for code, m in CODES.items()]))
         return
     key = code.upper() if code.upper().startswith("E") else f"E{code}"
     if key not in CODES:
         raise click.BadParameter(f"{code} is no error code: `amalgamate explain` lists them", param_hint="CODE")
-    show({"code": key, "meaning": CODES[key]}, lambda: click.echo(f"{key}  {CODES[key]}"))
+    what, why, fix = CODES[key]
+    show({"code": key, **CODES[key]._asdict()}, lambda: click.echo(f"{key}  {what}\n\nWhy: {why}\n\nWhat to do: {fix}"))
 
 
 @click.command("doctor")
