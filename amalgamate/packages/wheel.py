@@ -8,14 +8,13 @@ import keyword
 import re
 import sys
 import sysconfig
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amalgamate import toolchains
 from amalgamate.errors import AmalgamateError
-from amalgamate.packages import About
+from amalgamate.packages import About, _zip
 from amalgamate.packages._facts import Facts, facts
 from amalgamate.resources import folder, version
 from amalgamate.templates import render
@@ -23,7 +22,6 @@ from amalgamate.templates import render
 if TYPE_CHECKING:
     from amalgamate import Built
 
-_STAMP = (1980, 1, 1, 0, 0, 0)  # the oldest that a zip file knows: the same inputs make the same bytes
 _GLIBC = 17  # the oldest 2.x for which a tag makes sense
 
 
@@ -59,11 +57,7 @@ def write(built: Built, about: About, out: Path) -> Sequence[Path]:
     )
     files[f"{info}/RECORD"] = _record(files, f"{info}/RECORD").encode()
     path = out / f"{package}-{about.version}-{tag}.whl"
-    try:
-        _zip(path, files)
-    except OSError as error:
-        raise AmalgamateError("E100", f"cannot write: {error.strerror}", str(path), "Choose another -o") from error
-    return [path]
+    return [_zip.write(path, files)]
 
 
 def package_name(name: str) -> str:
@@ -109,11 +103,3 @@ def _record(files: Mapping[str, bytes], itself: str) -> str:
         total = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
         rows.append(f"{name},sha256={total},{len(data)}\n")
     return "".join(rows) + f"{itself},,\n"
-
-
-def _zip(path: Path, files: Mapping[str, bytes]) -> None:
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in files.items():
-            entry = zipfile.ZipInfo(name, _STAMP)
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, data, zipfile.ZIP_DEFLATED)

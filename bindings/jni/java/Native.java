@@ -1,0 +1,193 @@
+package amalgamated;
+
+import java.io.File;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+
+/** The functions of the native library, and where it is looked for. */
+final class Native {
+    /** The library without what a system adds around it. */
+    static final String LIBRARY = "@LIBRARY@";
+    /** A system property that may hold the path of the library. */
+    static final String PROPERTY = "@PROPERTY@";
+    /** The resource that holds the weights, or nothing where the library does. */
+    static final String WEIGHTS = "@WEIGHTS@";
+
+    static final int INPUT = 0;
+    static final int OUTPUT = 1;
+    static final int SAID = 512;
+
+    private static boolean loaded;
+    private static ByteBuffer weights;
+
+    private Native() {}
+
+    static native int open(byte[] path, ByteBuffer data, long[] model, byte[] said);
+
+    static native void close(long model);
+
+    static native byte[] strerror(int status);
+
+    static native int count(long model, int kind);
+
+    static native byte[] name(long model, int kind, int i);
+
+    static native long[] shape(long model, int kind, int i);
+
+    static native long[] sessionShape(long session, int kind, int i);
+
+    static native byte[] label(long model, int index);
+
+    static native byte[] meta(long model, byte[] key);
+
+    static native int sessionNew(long model, int threads, int isa, long[] session);
+
+    static native void sessionFree(long session);
+
+    static native byte[] message(long session);
+
+    static native int setShape(long session, int i, long[] dims);
+
+    static native int floats(long session, int kind, int i, float[] array);
+
+    static native int longs(long session, int kind, int i, long[] array);
+
+    static native int buffer(long session, int kind, int i, ByteBuffer buffer, int at, int size);
+
+    static native int setImage(
+            long session, int i, byte[] array, ByteBuffer buffer, int at, int w, int h, int stride, int format);
+
+    static native int run(long session);
+
+    static native int topk(long session, int i, int[] classes, float[] scores);
+
+    static String text(byte[] bytes) {
+        return bytes == null ? null : new String(bytes, StandardCharsets.UTF_8);
+    }
+
+    /** The text up to its first zero. */
+    static String upToZero(byte[] bytes) {
+        int size = 0;
+        while (size < bytes.length && bytes[size] != 0) {
+            size++;
+        }
+        return new String(bytes, 0, size, StandardCharsets.UTF_8);
+    }
+
+    static byte[] withZero(String text) {
+        return (text + "\0").getBytes(StandardCharsets.UTF_8);
+    }
+
+    static ModelException fault(int status, String message) {
+        String general = text(strerror(status));
+        return new ModelException(status, message == null || message.isEmpty() ? general : general + ": " + message);
+    }
+
+    /** Loads the library once: from the path in a system property, the library path, or this jar. */
+    static synchronized void load() {
+        if (loaded) {
+            return;
+        }
+        List<String> looked = new ArrayList<>();
+        String named = System.getProperty(PROPERTY);
+        if (named != null) {
+            looked.add("system property " + PROPERTY + " = " + named);
+            try {
+                System.load(new File(named).getAbsolutePath());
+            } catch (UnsatisfiedLinkError e) {
+                throw new ModelException(Code.FILE, missing(looked, e), e);
+            }
+            loaded = true;
+            return;
+        }
+        try {
+            looked.add("java.library.path = " + System.getProperty("java.library.path"));
+            System.loadLibrary(LIBRARY);
+            loaded = true;
+            return;
+        } catch (UnsatisfiedLinkError e) {
+            looked.add("resource " + resource());
+        }
+        try (InputStream in = Native.class.getResourceAsStream(resource())) {
+            if (in == null) {
+                throw new ModelException(Code.FILE, missing(looked, null));
+            }
+            extracted(in);
+        } catch (IOException | UnsatisfiedLinkError e) {
+            looked.add("copied to " + System.getProperty("java.io.tmpdir"));
+            throw new ModelException(Code.FILE, missing(looked, e), e);
+        }
+        loaded = true;
+    }
+
+    /** Loads a copy of the library in a new folder that only this user can enter. */
+    private static void extracted(InputStream in) throws IOException {
+        Path folder = Files.createTempDirectory(LIBRARY + "-");
+        Path file = folder.resolve(System.mapLibraryName(LIBRARY));
+        try {
+            Files.copy(in, file);
+            System.load(file.toString());
+        } finally {
+            if (!file.toFile().delete()) { // Windows keeps files that are in use
+                folder.toFile().deleteOnExit();
+                file.toFile().deleteOnExit();
+            }
+            folder.toFile().delete();
+        }
+    }
+
+    private static String missing(List<String> looked, Throwable cause) {
+        String why = cause == null ? "" : ": " + cause.getMessage();
+        return "no native library " + LIBRARY + " for " + platform() + "; looked in " + String.join(", ", looked) + why;
+    }
+
+    private static String resource() {
+        return "/native/" + platform() + "/" + System.mapLibraryName(LIBRARY);
+    }
+
+    /** Such as linux-x86_64. */
+    static String platform() {
+        String os = System.getProperty("os.name", "").toLowerCase(Locale.ROOT);
+        String arch = System.getProperty("os.arch", "").toLowerCase(Locale.ROOT);
+        String system = os.startsWith("mac") ? "macos" : os.startsWith("windows") ? "windows" : os.replace(' ', '_');
+        return system + "-" + (arch.equals("amd64") ? "x86_64" : arch.equals("arm64") ? "aarch64" : arch);
+    }
+
+    /** The weights, where the library does not hold them: read once, for every model; null where it does. */
+    static synchronized ByteBuffer weights() {
+        if (!WEIGHTS.isEmpty() && weights == null) {
+            try (InputStream in = Native.class.getResourceAsStream(WEIGHTS)) {
+                if (in == null) {
+                    throw new ModelException(Code.FILE, "no resource " + WEIGHTS);
+                }
+                weights = direct(in);
+            } catch (IOException e) {
+                throw new ModelException(Code.FILE, "cannot read resource " + WEIGHTS + ": " + e.getMessage(), e);
+            }
+        }
+        return weights;
+    }
+
+    private static ByteBuffer direct(InputStream in) throws IOException {
+        List<byte[]> pieces = new ArrayList<>();
+        int total = 0;
+        byte[] piece = new byte[1 << 20];
+        for (int n = in.read(piece); n >= 0; n = in.read(piece)) {
+            pieces.add(java.util.Arrays.copyOf(piece, n));
+            total += n;
+        }
+        ByteBuffer all = ByteBuffer.allocateDirect(total).order(ByteOrder.nativeOrder());
+        for (byte[] p : pieces) {
+            all.put(p);
+        }
+        return all;
+    }
+}
