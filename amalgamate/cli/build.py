@@ -10,6 +10,7 @@ import click
 
 from amalgamate.cli.options import ModelOptions, model_options
 from amalgamate.cli.output import note, printing, progress, show
+from amalgamate.errors import AmalgamateError
 
 if TYPE_CHECKING:
     from amalgamate import Built
@@ -95,6 +96,9 @@ def compile_command(source: Path, target: str, out: Path | None) -> None:
     """Compile a pair, named by its .c file, into a library, or a WebAssembly module and its loader."""
     from amalgamate import toolchains
 
+    if source.suffix != ".c":
+        fix = f"Write its pair first: amalgamate build {source.name} -o dist, then compile the .c file"
+        raise AmalgamateError("E107", f"'{source}' is not the .c file of a pair", "SOURCE", fix)
     folder = out or source.parent
     start = time.time_ns() - 10**9  # file systems round
     with progress(f"compiling for {target}"):
