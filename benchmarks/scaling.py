@@ -1,6 +1,6 @@
 """Times networks over 1 to all threads, batch 1 and 16, beside the other engines: a table and a picture of each.
 
-    python benchmarks/scaling.py [NAME ...] [--threads 1,2,4,8,16] [--batch 1,16] [--rounds 1] [--seconds 0.5] [--resume]
+    python benchmarks/scaling.py [NAME ...] [--threads 1,2,4,8,16] [--batch 1,16] [--rounds 2] [--seconds 0.3] [--resume]
 
 The method is that of peers.py. What was measured so far lies in build/scaling/THREADS.json; tables and pictures go to -o,
 by default build/scaling. docs/benchmarks.md says how to run it on a machine that reaches no package registry.
@@ -81,8 +81,8 @@ def main() -> int:
     parser.add_argument("names", nargs="*", default=["mobilenet_v1", "resnet50"], metavar="NAME")
     parser.add_argument("--threads", type=numbers, default=powers(len(machine.allowed())))
     parser.add_argument("--batch", type=numbers, default=[1, 16])
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=0.5)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=0.3)
     parser.add_argument("--engines", default=",".join(PEERS), help="the peers, with commas between")
     parser.add_argument("--resume", action="store_true", help="continue a run that was interrupted")
     parser.add_argument("-o", "--out", type=Path, default=FOLDER)

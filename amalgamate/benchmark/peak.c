@@ -39,7 +39,7 @@ static void peak_print(const char *isa, double (*run)(int64_t), double (*read)(c
     double flops = 0.0, bytes = 0.0;
     for (int i = 0; i < 20; i++) {
         flops = AMG_MAX(flops, run(200000));
-        bytes = AMG_MAX(bytes, i < 5 ? read(data, PEAK_FLOATS) : 0.0);
+        bytes = AMG_MAX(bytes, i < 8 ? read(data, PEAK_FLOATS) : 0.0);
     }
     printf("%s %.1f %.1f\n", isa, flops, bytes);
 }

@@ -98,7 +98,7 @@ def roofline(rated: Sequence[Rated], peak: Peak, threads: int, title: str) -> st
         line(*at(ridge, flops), *at(10.0**x1, flops), roof),
     ]
     parts.append(text(left + width, at(1, flops)[1] - 6, f"{flops:.0f} GFLOP/s", "end"))
-    parts.append(text(at(low, 1)[0] + 8, at(1, low * bandwidth)[1] - 8, f"{bandwidth:.0f} GB/s from memory"))
+    parts.append(text(at(low, 1)[0] + 40, at(1, low * bandwidth)[1] - 4, f"{bandwidth:.0f} GB/s from memory"))
     ways = list(dict.fromkeys(n.way or n.op for n in points))
     colours = {name: _OPS[i % len(_OPS)] for i, name in enumerate(ways)}
     longest = max((n.ms for n in points), default=1.0)

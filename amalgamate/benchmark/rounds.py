@@ -57,6 +57,7 @@ class Request:
     isa: str
     seconds: float
     cpus: Sequence[int]
+    turn: int = 0  # the round
 
 
 @dataclass
@@ -81,7 +82,7 @@ def ask(request: Request, command: Sequence[str] = WORKER, patience: float = PAT
         "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
         "OMP_NUM_THREADS": str(request.threads),
     }
-    env |= engines.engine(request.engine).environment(request.isa)
+    env |= engines.engine(request.engine).environment(request.isa, request.turn)
     try:
         done = subprocess.run(
             list(command), input=json.dumps(asdict(request)), capture_output=True, text=True, errors="replace", env=env,
@@ -147,7 +148,7 @@ class Rounds:
             request = Request(
                 name, [str(path) for path in job.files[name]], str(inputs), list(job.inputs), list(job.outputs),
                 str(self._results(job.name, name)), self.settings.threads, self.settings.isa, self.settings.seconds,
-                machine.chosen(self.settings.threads),
+                machine.chosen(self.settings.threads), turn,
             )  # fmt: skip
             runs[name].append(asking(request))
             self._keep()

@@ -142,7 +142,11 @@ def _print(
         "missing": absent, "ratio": ratio,
     }  # fmt: skip
     if rated and peak:
-        told |= {"peak": peak._asdict(), "of_peak": report.of_peak(rated, peak, settings.threads)}
+        told |= {
+            "peak": peak._asdict(),
+            "of_peak": report.of_peak(rated, peak, settings.threads),
+            "of_peak_directly": report.of_peak(rated, peak, settings.threads, directly=True),
+        }
         told["layers"] = [
             {**vars(n), "gflops": n.gflops, "of_peak": n.gflops / (peak.gflops * settings.threads)} for n in rated
         ]
@@ -152,8 +156,10 @@ def _print(
             rows = [line.strip("|").split("|") for line in report.layers(rated, peak, settings.threads).splitlines()]
             cells = [[cell.strip() for cell in row] for row in rows]
             table(cells[0], cells[2:], right=report.LAYER_COLUMNS[4:])
-            share = f"{told['of_peak']:.1%} of the peak of {peak.gflops:.0f} GFLOP/s of a core"
-            click.echo(f"layers that multiply: {share}, weighted by time")
+            click.echo(
+                f"layers that multiply: {told['of_peak']:.1%} of the peak of {peak.gflops:.0f} GFLOP/s of a core, weighted by "
+                f"time; without Winograd's: {told['of_peak_directly']:.1%}"
+            )
         for engine, m in measured.items():
             if m.known:
                 rates = f"{macs / m.ms / 1e6:8.1f} GMAC/s  opened in {m.load_ms:8.1f} ms  {m.mib:7.1f} MiB"

@@ -42,8 +42,8 @@ class Engine(Protocol):
     MODULES: Sequence[str]  # that have to be installed
     PACKAGE: str  # whose version is told
 
-    def environment(self, isa: str) -> Mapping[str, str]:
-        """Variables that hold the engine to an instruction set, where it can be."""
+    def environment(self, isa: str, turn: int) -> Mapping[str, str]:
+        """Variables that hold the engine to an instruction set, where it can be, and try another setting in each round."""
 
     def start(self, files: Sequence[str]) -> Any:
         """Imports what the engine needs: not part of the time of loading."""
@@ -97,6 +97,6 @@ def prepared(name: str, model: Path, shapes: Mapping[str, Shape], cache: Path) -
     return [folder / line for line in listed.read_text().splitlines()]
 
 
-def unlimited(_: str) -> Mapping[str, str]:
-    """The environment of an engine that cannot be held to an instruction set."""
+def unlimited(isa: str, turn: int) -> Mapping[str, str]:
+    """The environment of an engine that is not, or cannot be, held to an instruction set by it."""
     return {}

@@ -10,17 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from amalgamate.benchmark.engines import Run, Task, unlimited
+from amalgamate.benchmark.engines import Run, Task
 from amalgamate.graph import Shape
 
 TITLE = "ncnn"
 MODULES = ("ncnn", "pnnx")
 PACKAGE = "ncnn"
-environment = unlimited
 _REDUCED = (
     "use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_packed", "use_bf16_storage",
     "use_int8_packed", "use_int8_storage", "use_int8_arithmetic",
 )  # fmt: skip
+
+
+def environment(isa: str, turn: int) -> Mapping[str, str]:
+    """Threads that spin while they wait are fastest on a quiet machine, and ruin on any other: rounds try both."""
+    return {"OMP_WAIT_POLICY": "active" if turn % 2 else "passive"}
 
 
 def prepare(model: Path, shapes: Mapping[str, Shape], folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ MODULES = ("openvino",)
 PACKAGE = "openvino"
 
 
-def environment(isa: str) -> Mapping[str, str]:
+def environment(isa: str, turn: int) -> Mapping[str, str]:
     return {"ONEDNN_MAX_CPU_ISA": "AVX2"} if isa == "avx2" else {}
 
 
