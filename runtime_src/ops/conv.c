@@ -171,10 +171,11 @@ static void conv_activate(const conv_work *j, float *row, int64_t count, int64_t
 static const float *conv_pad(const conv_work *j, const float *line, int64_t ix, int64_t columns, float *to)
 {
     const conv_plan *p = &j->p;
-    int64_t first = AMG_MAX(ix, 0), last = AMG_MAX(first, AMG_MIN(ix + columns, p->x.w)), c = p->x.c;
+    int64_t end = ix + columns, first = AMG_MIN(AMG_MAX(ix, 0), end), last = AMG_MAX(first, AMG_MIN(end, p->x.w));
+    int64_t c = p->x.c;
     memset(to, 0, (size_t)((first - ix) * c) * sizeof *to);
     memcpy(to + (first - ix) * c, line + first * c, (size_t)((last - first) * c) * sizeof *to);
-    memset(to + (last - ix) * c, 0, (size_t)((ix + columns - last) * c) * sizeof *to);
+    memset(to + (last - ix) * c, 0, (size_t)((end - last) * c) * sizeof *to);
     return to;
 }
 
