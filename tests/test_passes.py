@@ -254,9 +254,10 @@ def test_random_networks_survive(data: st.DataObject) -> None:
     assert all(node.op.channels_last for node in graph.nodes if isinstance(node.op, Spatial))
 
 
-def test_a_picture_of_one_channel_keeps_a_transpose_that_follows_its_size() -> None:
+def test_a_picture_of_one_channel_is_reshaped_to_whatever_size_it_has() -> None:
     net = Net(1, 1, 6, 5)
     graph = check(net.done(net.conv("x", 4)))
+    assert kinds(graph) == ["reshape", "conv", "transpose"]
     graph.tensors["x"].shape = (2, 1, 9, 7)
     graph.infer()
     assert graph.tensors[graph.outputs[0]].shape == (2, 4, 9, 7)

@@ -1,6 +1,6 @@
 """Reshape: the same elements in another shape (ONNX Reshape, Flatten, Squeeze, Unsqueeze; Caffe Flatten, Reshape).
 
-A target of 0 copies the input's axis at the same place (unless allowzero), one -1 takes what is left.
+A target of 0 copies the input's axis at the same place (unless allowzero), one of -2 - i its axis i; one -1 takes what is left.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ class Reshape(Op):
     def shape(self, x: Shape) -> Shape:
         if not self.allowzero and any(n == 0 for n in self.target[len(x) :]):
             self.misfit(f"target {list(self.target)} copies an axis that {list(x)} does not have")
-        copied = (x[i] if n == 0 and not self.allowzero else n for i, n in enumerate(self.target))
+        if any(-2 - n >= len(x) for n in self.target):
+            self.misfit(f"target {list(self.target)} copies an axis that {list(x)} does not have")
+        axes = (i if n == 0 and not self.allowzero else -2 - n for i, n in enumerate(self.target))
+        copied = (x[i] if i >= 0 else n for i, n in zip(axes, self.target, strict=True))
         return resolve(self, tuple(copied), prod(x))
 
     def reference(self, x: Array) -> Array:
@@ -35,7 +38,8 @@ class Reshape(Op):
 
     def cases(self) -> Iterator[Case]:
         rng = np.random.default_rng(1)
-        for shape, target in [((2, 3, 4), (0, -1)), ((2, 3, 4), (4, 6)), ((6,), (1, 6, 1)), ((1, 1), ()), ((), (1,))]:
+        plain = [((2, 3, 4), (0, -1)), ((2, 3, 4), (4, 6)), ((6,), (1, 6, 1)), ((1, 1), ()), ((), (1,))]
+        for shape, target in [*plain, ((2, 1, 4, 5), (0, -4, -5, 1))]:
             yield Case(Reshape(target), [rng.standard_normal(shape).astype(np.float32)], name=f"{shape} to {target}")
         yield Case(Reshape((2, 2)), [np.arange(4, dtype=np.int64)], name="int64")
 
@@ -45,6 +49,8 @@ class Reshape(Op):
         if src.type == "Reshape":
             given = src.need(1, "the shape") if src.has(1) else np.asarray(src.attr("shape", ()))
             target = tuple(word(n) for n in given.reshape(-1))
+            if any(n < -1 for n in target):
+                src.refuse(f"the shape {list(target)} has an axis below -1")
             allowzero = bool(src.attr("allowzero", 0)) and 0 in target
             op = cls(target, True) if allowzero else cls(_batch_copied(x, target))
         elif src.type == "Flatten":
@@ -125,5 +131,7 @@ def _caffe_reshape(src: Source, x: Shape, axis: int) -> Reshape:
     if not 0 <= first <= last <= len(x):
         src.refuse(f"axis {axis} and num_axes {count} of a tensor with {len(x)} axes")
     middle = tuple(int(n) for n in dims)
+    if any(n < -1 for n in middle):
+        src.refuse(f"the shape {list(middle)} has an axis below -1")
     target = (0,) * first + middle + tuple(x[last:])
     return Reshape(target)

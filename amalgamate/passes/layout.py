@@ -32,6 +32,8 @@ def run(graph: Graph) -> Graph:
         or any(_sink(graph, node) for node in graph.nodes)
     ):
         graph.prune()
+    for node in graph.nodes:
+        _copy_axes_instead(graph, node)
     return graph
 
 
@@ -120,8 +122,8 @@ def _share(graph: Graph) -> bool:
 
 
 def _reshape_instead(graph: Graph) -> bool:
-    """A transpose of one long axis beside the batch moves no data. Where there are more, as of a picture of one channel, it
-    stays: a reshape could not follow another height and width."""
+    """A transpose of one long axis beside the batch moves no data. Where there are more, it stays for
+    now, since others may cancel it."""
     changed, spatial = False, any(axis > 0 for axes in graph.symbols.values() for axis in axes)
     for node in graph.nodes:
         if isinstance(node.op, Transpose) and node.op.perm[:1] == (0,) and not spatial:
@@ -130,6 +132,17 @@ def _reshape_instead(graph: Graph) -> bool:
                 node.op = Reshape((0, *(-1 if n != 1 else 1 for n in shape[1:])))
                 changed = True
     return changed
+
+
+def _copy_axes_instead(graph: Graph, node: Node) -> None:
+    """A transpose that moves one axis of 1 alone, as of a picture of one channel, becomes a reshape that copies the others:
+    it follows them to any size."""
+    if isinstance(node.op, Transpose):
+        perm, shape = node.op.perm, graph.tensors[node.inputs[0]].shape
+        rest = {k: [axis for axis in perm if axis != k] for k in perm if k > 0 and shape[k] == 1}
+        moved = [k for k, others in rest.items() if others == sorted(others)]
+        if len(moved) == 1:
+            node.op = Reshape(tuple(1 if axis == moved[0] else -2 - axis for axis in perm))
 
 
 def _permute_dense(graph: Graph) -> bool:

@@ -27,6 +27,6 @@ def _merged(op: Reshape, first: Shape, middle: Shape, last: Shape) -> tuple[int,
     target = list(op.target)
     for i, n in enumerate(target):
         batch = i == 0 and first[:1] == middle[:1]
-        if n == 0 and not op.allowzero and not batch:
+        if n < -1 or (n == 0 and not op.allowzero and not batch):
             target[i] = last[i]
     return tuple(target)

@@ -1,5 +1,5 @@
 /* reshape.c - the same elements in another shape. x, y: any type. Attributes: target (0: the input's axis at the same place,
- * unless allowzero; one -1: what is left), allowzero. May run in place. */
+ * unless allowzero; one -1: what is left; -2 - i: the input's axis i), allowzero. May run in place. */
 #include "op.h"
 
 /* Completes dim, whose -1 (at `free`, or none if negative) takes what the others leave of count; 0 where they do not fit. */
@@ -34,14 +34,16 @@ static int32_t reshape_check(amg_check *c, amg_step *s)
         return amg_fail(c, AMG_E_FORMAT, "its input or attributes are malformed");
     }
     for (int32_t i = 0; i < ndim; i++) {
-        if (dim[i] == 0 && !allowzero) {
-            if (i >= s->in[0]->ndim) {
+        const int64_t axis = dim[i] < -1 ? -2 - dim[i] : i;
+        if (dim[i] < -1 || (dim[i] == 0 && !allowzero)) {
+            if (axis >= s->in[0]->ndim) {
                 return amg_fail(c, AMG_E_SHAPE, "target copies an axis that the input does not have");
             }
-            dim[i] = s->in[0]->dim[i];
-        } else if (dim[i] < 0 && (dim[i] != -1 || free >= 0)) {
-            return amg_fail(c, AMG_E_FORMAT, "target has a negative axis, or more than one free axis");
+            dim[i] = s->in[0]->dim[axis];
         } else if (dim[i] == -1) {
+            if (free >= 0) {
+                return amg_fail(c, AMG_E_FORMAT, "target has more than one free axis");
+            }
             free = i;
         }
     }
