@@ -160,7 +160,7 @@ class AmalgamateError(Exception):
         super().__init__(self.code, self.what, self.where, self.fix)
 
     def __str__(self) -> str:
-        text = f"{self.code} {self.what.rstrip()}"
+        text = f"{self.code} {self.what}"
         if self.where:
             text += f" ({self.where})"
         if self.fix:

@@ -273,7 +273,11 @@ class Model:
             if tensor.name not in feeds:
                 raise AmalgamateError("E151", f"input '{tensor.name}' is missing", fix=f"Expected is {tensor}")
             given = feeds[tensor.name]
-            array = given if isinstance(given, np.ndarray) else np.asarray(given, tensor.dtype)
+            try:
+                array = given if isinstance(given, np.ndarray) else np.asarray(given, tensor.dtype)
+            except (TypeError, ValueError, OverflowError) as error:
+                what = f"input '{tensor.name}' expects numbers, got {type(given).__name__}"
+                raise AmalgamateError("E151", what, fix=f"Give an array of {tensor}") from error
             if array.dtype != tensor.dtype or array.ndim != len(tensor.shape):
                 got = f"got {array.dtype}{list(array.shape)}"
                 fix = f"Convert it with .astype('{tensor.dtype}')" if array.dtype != tensor.dtype else ""

@@ -87,8 +87,8 @@ def compile(command: Sequence[str | Path], artifact: Path, env: Mapping[str, str
         if result.returncode != 0 or not made.is_file():
             said = (result.stderr or result.stdout).strip().splitlines()
             shown = "\n".join(said[:_SHOWN_LINES] + ["..."] * (len(said) > _SHOWN_LINES))
-            raise AmalgamateError(
-                "E141", f"{words[0]} failed (exit {result.returncode})", " ".join(words), f"It said:\n{shown}\n"
-            )
+            fix = f"It said:\n{shown}\n" if shown else "It said nothing. "
+            fix += "See whether `amalgamate doctor` finds a compiler that works, or name another one with CC"
+            raise AmalgamateError("E141", f"{words[0]} failed (exit {result.returncode})", " ".join(words), fix)
         os.replace(made, artifact)
     return artifact
