@@ -1,0 +1,181 @@
+/* golden.c - the digit network on golden vectors, from 8 threads, and after faults: golden GOLDEN.txt CYCLES. Prints "ok". */
+#include "digits.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PIXELS 64
+#define CLASSES 10
+#define MOST 64
+#define THREADS 8
+
+typedef struct vector {
+    unsigned char pixels[PIXELS];
+    float values[PIXELS];
+    float scores[CLASSES];
+} vector;
+
+static vector vectors[MOST];
+static int count;
+static amg_model *shared;
+
+static void check(int holds, const char *what)
+{
+    if (!holds) {
+        fprintf(stderr, "fails: %s\n", what);
+        exit(1);
+    }
+}
+
+static void read_vectors(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    double number;
+    int at = 0;
+    check(file != NULL, path);
+    while (count < MOST && fscanf(file, "%lf", &number) == 1) {
+        vector *v = vectors + count;
+        if (at < PIXELS) {
+            v->pixels[at] = (unsigned char)number;
+            v->values[at] = (float)number / 255.0f;
+        } else if (at > PIXELS) {
+            v->scores[at - PIXELS - 1] = (float)number;
+        }
+        at = (at + 1) % (PIXELS + 1 + CLASSES);
+        count += at == 0;
+    }
+    fclose(file);
+    check(count >= 20 && at == 0, "20 vectors");
+}
+
+static void near(const float *got, const float *wanted)
+{
+    for (int i = 0; i < CLASSES; i++) {
+        check(fabsf(got[i] - wanted[i]) <= 1e-5f, "a score is not the golden one");
+    }
+}
+
+static void run_vector(amg_session *s, const vector *v)
+{
+    size_t bytes = 0;
+    float *x = (float *)amg_data(s, AMG_INPUT, 0, &bytes);
+    check(bytes == sizeof v->values, "size of the input");
+    memcpy(x, v->values, bytes);
+    check(amg_run(s) == AMG_OK, "amg_run");
+    near((const float *)amg_data(s, AMG_OUTPUT, 0, NULL), v->scores);
+}
+
+static void run_all(const amg_model *m)
+{
+    amg_session *s = NULL;
+    check(amg_session_new(m, NULL, &s) == AMG_OK, "amg_session_new");
+    for (int i = 0; i < count; i++) {
+        int32_t best[CLASSES];
+        float scores[CLASSES], sorted[CLASSES];
+        run_vector(s, vectors + i);
+        check(amg_set_image(s, 0, vectors[i].pixels, 8, 8, 8, AMG_GRAY8) == AMG_OK && amg_run(s) == AMG_OK, "a picture");
+        check(amg_topk(s, 0, CLASSES, best, scores) == CLASSES && scores[0] >= scores[1], "amg_topk");
+        for (int k = 0; k < CLASSES; k++) {
+            sorted[best[k]] = scores[k];
+        }
+        near(sorted, vectors[i].scores);
+    }
+    amg_session_free(s);
+}
+
+static void *thread(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < 20; i++) {
+        run_all(shared);
+    }
+    return NULL;
+}
+
+static void run_threads(void)
+{
+    pthread_t all[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        check(pthread_create(all + i, NULL, thread, NULL) == 0, "pthread_create");
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(all[i], NULL);
+    }
+}
+
+static void faults(void)
+{
+    static const int64_t dims[2] = {1, 64};
+    static const char junk[256];
+    char said[200] = "";
+    amg_model *none = NULL;
+    amg_session *s = NULL;
+    amg_options options;
+    amg_session_options wrong;
+    memset(&options, 0, sizeof options);
+    options.struct_size = sizeof options;
+    options.data = junk;
+    options.size = sizeof junk;
+    options.errbuf = said;
+    options.errbuf_size = sizeof said;
+    check(amg_open(&options, &none) == AMG_E_FORMAT && !none && strstr(said, "magic"), "junk");
+    check(amg_open_file("nothing.amg", &options, &none) == AMG_E_FILE && strstr(said, "nothing.amg"), "no file");
+    check(amg_session_new(NULL, NULL, &s) == AMG_E_ARGUMENT && !s, "no model");
+    memset(&wrong, 0, sizeof wrong);
+    wrong.struct_size = sizeof wrong;
+    wrong.threads = -1;
+    check(amg_session_new(shared, &wrong, &s) == AMG_E_ARGUMENT && !s, "threads");
+    check(amg_session_new(shared, NULL, &s) == AMG_OK, "amg_session_new");
+    check(amg_set_shape(s, 0, dims, 2) == AMG_E_SHAPE && amg_errmsg(s)[0], "wrong rank");
+    check(amg_set_image(s, 0, NULL, 8, 8, 8, AMG_GRAY8) == AMG_E_ARGUMENT, "no pixels");
+    check(amg_run(NULL) == AMG_E_ARGUMENT && !amg_data(s, AMG_INPUT, 1, NULL), "nothing to run");
+    run_vector(s, vectors);
+    amg_session_free(s);
+    amg_session_free(NULL);
+    amg_close(NULL);
+}
+
+static long resident(void)
+{
+    long pages = -1;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file) {
+        check(fscanf(file, "%*d %ld", &pages) == 1, "/proc/self/statm");
+        fclose(file);
+    }
+    return pages;
+}
+
+static void cycles(int times)
+{
+    long before = 0;
+    for (int round = 0; round < 2; round++) {
+        before = resident();
+        for (int i = 0; i < times; i++) {
+            amg_model *m = NULL;
+            amg_session *s = NULL;
+            check(amg_open(NULL, &m) == AMG_OK && amg_session_new(m, NULL, &s) == AMG_OK, "amg_open");
+            run_vector(s, vectors);
+            amg_session_free(s);
+            amg_close(m);
+        }
+    }
+    check(resident() - before < 64, "memory grows");
+}
+
+int main(int argc, char **argv)
+{
+    check(argc == 3, "golden GOLDEN.txt CYCLES");
+    read_vectors(argv[1]);
+    check(amg_open(NULL, &shared) == AMG_OK, "amg_open");
+    run_all(shared);
+    run_threads();
+    faults();
+    amg_close(shared);
+    cycles(atoi(argv[2]));
+    puts("ok");
+    return 0;
+}
