@@ -4,8 +4,8 @@
 
 Every engine runs in a process of its own, in turn; shown is the best of the rounds' medians. docs/benchmarks.md has the
 method. Nothing else should run beside it. What was measured so far lies in build/bench.json, which --resume continues.
-Tables and pictures go to -o, by default build/bench. Measured over all networks, the table also goes to where the README
-or docs/benchmarks.md has the mark of these threads and this instruction set, such as <!-- bench: 1 thread, auto -->.
+Tables and pictures go to -o, by default build/bench. Measured over all networks, and no shorter than by default, the table also
+goes to where the README or docs/benchmarks.md has the mark of its threads and instruction set, <!-- bench: 1 thread, auto -->.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def write(table: report.Table, settings: Settings, peers: list[str], out: Path) 
     (out / f"{stem}.svg").write_text(picture.bars(table, f"Speed beside the best peer, {mark}"))
     (out / f"{stem}.md").write_text(report.document(table, settings, peers, [f"{stem}.svg"]))
     say(f"wrote {out / stem}.md and {stem}.svg")
-    if set(table) == set(networks.NETWORKS) and all(row[OURS].known for row in table.values()):
+    usual = Settings()
+    long_enough = settings.rounds >= usual.rounds and settings.seconds >= usual.seconds
+    if long_enough and set(table) == set(networks.NETWORKS) and all(row[OURS].known for row in table.values()):
         summary = report.geomean(table, settings.threads)
         text = f"{report.conditions(settings, peers)}:\n\n{report.latency(table)}\n\n{summary}"
         for path in PAGES:
