@@ -99,7 +99,11 @@ def conditions(settings: Settings, peers: Sequence[str]) -> str:
     versions = ", ".join(f"{engines.engine(e).TITLE} {engines.version(e)}" for e in (OURS, *there))
     absent = [f"{engines.engine(e).TITLE} ({', '.join(engines.missing(e))})" for e in peers if engines.missing(e)]
     threads = f"{settings.threads} thread{'s' * (settings.threads > 1)}"
-    isa = "" if settings.isa == "auto" else f", amalgamate held to {settings.isa}"
+    held = [
+        e for e in there if engines.engine(e).environment(settings.isa, 0) != engines.engine(e).environment("auto", 0)
+    ]
+    titles = " and ".join(engines.engine(e).TITLE for e in (OURS, *held))
+    isa = "" if settings.isa == "auto" else f", {titles} held to {settings.isa}"
     text = f"{machine.name()}; {threads}{isa}, float32, batch 1; {versions}"
     return text + (f"; not installed: {', '.join(absent)}" if absent else "")
 
