@@ -32,11 +32,15 @@ ACTIVATIONS = st.sampled_from([None, Relu(), Clip(-0.5, 0.5), Swish()])
 DRAWN = settings(max_examples=40, deadline=None, derandomize=True)
 
 
+def rounding(terms: int, growth: int) -> float:
+    """The bound on the error of a sum of `terms` products of normal numbers."""
+    return growth * 4 * 2.0**-23 * (4 + terms)
+
+
 def agree(got: Array, want: Array, terms: int, growth: int = 1) -> None:
     """Equal up to the rounding of sums of `terms` products of normal numbers, which the algorithm makes `growth` times worse."""
     assert got.shape == want.shape
-    tolerance = growth * 4 * 2.0**-23 * (4 + terms)
-    np.testing.assert_allclose(got, want, rtol=1e-5, atol=tolerance)
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=rounding(terms, growth))
 
 
 def by_winograd(case: Case) -> bool:

@@ -1,0 +1,118 @@
+"""Every case of every operator on NEON, under an emulator, and in WebAssembly with SIMD and without: against NumPy."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import harness
+from amalgamate import reference
+from amalgamate.graph import Array
+from amalgamate.ops import Case, registry
+from amalgamate.writers import c_source
+from test_kernels import by_winograd, rounding
+from tools import tool
+
+SOURCE = Path(__file__).parent / "c" / "cases.c"
+WASM = ["-sSTANDALONE_WASM", "-sALLOW_MEMORY_GROWTH=1", "-DAMG_NO_FILE", "-DAMG_NO_THREADS"]
+
+
+def cases() -> Iterator[tuple[str, Case]]:
+    for name, op in sorted(registry().items()):
+        for i, case in enumerate(() if op.folds_only else op().cases()):
+            if _has_elements(case):
+                yield f"{name} {i} {case.name}", case
+
+
+def _has_elements(case: Case) -> bool:
+    return all(value is None or value.size for value in case.inputs)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("elsewhere")
+    c_source.write(c_source.runtime_pair(), path)
+    return path
+
+
+def compiled(folder: Path, compiler: str, program: str, *flags: str) -> Path:
+    words = [tool(compiler), "-std=c99", "-O1", *flags, "-I", folder, SOURCE, folder / "amg.c", "-o", folder / program]
+    done = subprocess.run([*map(str, words), "-lm"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder / program
+
+
+def native(program: Path) -> Callable[[bytes], bytes]:
+    emulator = tool("qemu-aarch64")
+    return lambda given: subprocess.run([emulator, program], input=given, capture_output=True).stdout
+
+
+def webassembly(program: Path) -> Callable[[bytes], bytes]:
+    wasmtime = pytest.importorskip("wasmtime")
+
+    def run(given: bytes) -> bytes:
+        before, after = program.with_suffix(".in"), program.with_suffix(".out")
+        before.write_bytes(given)
+        wasi = wasmtime.WasiConfig()
+        wasi.stdin_file, wasi.stdout_file = str(before), str(after)
+        engine = wasmtime.Engine()
+        store, linker = wasmtime.Store(engine), wasmtime.Linker(engine)
+        store.set_wasi(wasi)
+        linker.define_wasi()
+        code = wasmtime.Module(engine, program.read_bytes())
+        for i in code.imports:
+            if i.module == "env":  # emscripten says that the memory has grown
+                linker.define(store, i.module, i.name, wasmtime.Func(store, i.type, lambda *_: None))
+        try:
+            linker.instantiate(store, code).exports(store)["_start"](store)
+        except wasmtime.ExitTrap as trap:
+            assert trap.code in (0, 1)
+        del store
+        return after.read_bytes()
+
+    return run
+
+
+def near(case: Case, got: Array, want: Array) -> bool:
+    """Equal but for rounding: of a few operations, or of sums of as many products as the operator says."""
+    shapes = [None if value is None else value.shape for value in case.inputs]
+    terms = case.op.macs(shapes, [want.shape]) // want.size
+    few = 2e-6 * np.abs(want[np.isfinite(want)]).max(initial=1)
+    sums = rounding(terms, 4 if by_winograd(case) else 1) if terms else 0.0
+    return np.allclose(got, want, rtol=2e-5, atol=max(few, sums), equal_nan=True)
+
+
+def check(run: Callable[[bytes], bytes], isa: str) -> None:
+    listed = list(cases())
+    assert {name.split()[0] for name, _ in listed} == {n for n, op in registry().items() if not op.folds_only}
+    given = b""
+    for _, case in listed:
+        data = harness.amg(harness.graph_of(case))
+        given += np.array([harness.ISA[isa], len(data)], "<i4").tobytes() + data
+        given += b"".join(np.ascontiguousarray(value).tobytes() for value in harness.inputs_of(case).values())
+    made, at, wrong = run(given), 0, []
+    for name, case in listed:
+        assert made[at : at + 4] == bytes(4), f"{name}: status {np.frombuffer(made[at : at + 4], '<i4')}"
+        at += 4
+        graph = harness.graph_of(case)
+        for want in reference.run(graph, harness.inputs_of(case)).values():
+            got = np.frombuffer(made[at : at + want.nbytes], want.dtype).reshape(want.shape)
+            at += want.nbytes
+            if not near(case, got, want):
+                wrong.append(name)
+    assert at == len(made)
+    assert not wrong
+
+
+@pytest.mark.parametrize(("isa", "flags"), [("scalar", ["-DAMG_SCALAR_ONLY"]), ("neon", [])])
+def test_64_bit_arm(isa: str, flags: list[str], folder: Path) -> None:
+    check(native(compiled(folder, "aarch64-linux-gnu-gcc", f"arm64-{isa}", "-static", *flags)), isa)
+
+
+@pytest.mark.parametrize(("isa", "flags"), [("scalar", []), ("wasm", ["-msimd128"])])
+def test_webassembly(isa: str, flags: list[str], folder: Path) -> None:
+    check(webassembly(compiled(folder, "emcc", f"{isa}.wasm", *WASM, *flags)), isa)
