@@ -62,6 +62,7 @@ class _Session:
         self.pointer = api.ffi.gc(out[0], lambda p, _model=model: api.call("session_free", p))
         self.lock = threading.Lock()
         self.shapes: dict[int, tuple[int, ...]] = {}  # inputs that are not at their default shape
+        self.views: dict[tuple[int, int], Array] = {}  # of tensors by kind and number, until a shape changes
 
 
 class Model:
@@ -121,7 +122,7 @@ class Model:
                     self._reshape(session, i, array.shape)
             for i, array in enumerate(arrays):
                 place = self._view(session, INPUT, i)
-                if place.ctypes.data != array.ctypes.data:
+                if place is not array:
                     place[...] = array
             self._run(session)
             return [self._view(session, OUTPUT, i).copy() for i in wanted]
@@ -251,16 +252,19 @@ class Model:
             what = f"input '{tensor.name}' expects {list(tensor.shape)}, got {list(shape)}: {error.what}"
             raise AmalgamateError("E151", what) from error
         session.shapes[i] = shape
+        session.views.clear()
 
     def _view(self, session: _Session, kind: int, i: int) -> Array:
         api = self._api
         if session.pointer is None:
             raise AmalgamateError("E153", "the model is closed", fix="Load it again")
+        if (known := session.views.get((kind, i))) is not None:
+            return known
         info, size = api.new("tensor *"), api.ffi.new("size_t *")
         api.check(api.call("session_tensor", session.pointer, kind, i, info))
         data = api.call("data", session.pointer, kind, i, size)
         flat: Array = np.frombuffer(api.ffi.buffer(data, size[0]), _DTYPES[info.dtype])
-        return flat.reshape(tuple(info.dims[0 : info.ndim]))
+        return session.views.setdefault((kind, i), flat.reshape(tuple(info.dims[0 : info.ndim])))
 
     def _checked(self, feeds: Mapping[str, Any]) -> list[Array]:
         """The feeds in the model's order, each with the right type and number of axes."""

@@ -32,9 +32,13 @@ class Library:
         except OSError as error:
             fix = "Compile it again on this machine"
             raise AmalgamateError("E150", f"cannot load: {error}", str(path), fix) from error
+        self._functions: dict[str, Any] = {}
 
     def call(self, name: str, *arguments: Any) -> Any:
-        return getattr(self.lib, f"{self.prefix}_{name}")(*arguments)
+        function = self._functions.get(name)
+        if function is None:
+            function = self._functions[name] = getattr(self.lib, f"{self.prefix}_{name}")
+        return function(*arguments)
 
     def new(self, kind: str, *initial: Any) -> Any:
         return self.ffi.new(f"{self.prefix}_{kind}", *initial)
