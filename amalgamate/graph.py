@@ -214,7 +214,9 @@ class Graph:
         for key, tensor in self.tensors.items():
             if key != tensor.name:
                 fail(f"tensor '{tensor.name}' is filed under another name", key)
-            if tensor.data is not None and (tensor.data.shape != tensor.shape or str(tensor.data.dtype) != tensor.dtype):
+            if tensor.data is not None and (
+                tensor.data.shape != tensor.shape or str(tensor.data.dtype) != tensor.dtype
+            ):
                 fail(f"constant '{key}' is not what its tensor says", key)
         for node in self.nodes:
             for name in node.inputs:
@@ -226,7 +228,10 @@ class Graph:
                 made.add(name)
             shapes = node.op.shapes(*(self.tensors[i].shape if i else None for i in node.inputs))
             if list(shapes) != [self.tensors[o].shape for o in node.outputs]:
-                fail(f"shapes {[self.tensors[o].shape for o in node.outputs]} should be {list(shapes)}", f"node {node.name}")
+                fail(
+                    f"shapes {[self.tensors[o].shape for o in node.outputs]} should be {list(shapes)}",
+                    f"node {node.name}",
+                )
         for name in self.outputs:
             if name not in made:
                 fail(f"output '{name}' is never made", self.name)

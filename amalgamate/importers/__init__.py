@@ -87,7 +87,9 @@ def _check_sizes(graph: Graph) -> None:
     """Raises E104 where a node has a tensor without elements, E103 where a size is larger than the runtime can count."""
     for name in graph.outputs:
         if 0 in graph.tensors[name].shape:
-            raise AmalgamateError("E104", f"the output '{name}' of shape {list(graph.tensors[name].shape)} has no elements")
+            raise AmalgamateError(
+                "E104", f"the output '{name}' of shape {list(graph.tensors[name].shape)} has no elements"
+            )
     for node in graph.nodes:
         if any(not -(2**31) <= word < 2**31 for word in node.op.words()):
             raise AmalgamateError("E103", f"an attribute is too large: {node.op}", f"node {node.name}")

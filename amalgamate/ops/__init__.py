@@ -150,7 +150,9 @@ class Op:
 
     def __str__(self) -> str:
         shown = [
-            f"{f.name}={getattr(self, f.name)}" for f in fields(self) if f.kw_only is False and getattr(self, f.name) != f.default
+            f"{f.name}={getattr(self, f.name)}"
+            for f in fields(self)
+            if f.kw_only is False and getattr(self, f.name) != f.default
         ]
         return f"{self.name}[{', '.join(shown)}]" if shown else self.name
 
