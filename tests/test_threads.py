@@ -42,7 +42,7 @@ import amalgamated
 
 THREADS = (2, 3, 4, 7)
 FLAGS = ("-O2", "-fPIC")
-OPS = ("concat", "conv", "dense", "max_pool", "relu", "reshape", "softmax", "transpose")
+OPS = ("concat", "conv", "dense", "depthwise_conv", "max_pool", "relu", "reshape", "softmax", "transpose")
 TASKS = Path("/proc/self/task")
 
 
