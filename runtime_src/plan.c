@@ -3,6 +3,7 @@
  * and one that would let a step overwrite what is still needed is refused. Blocks are placed largest first. */
 #include "plan.h"
 #include "cpu.h"
+#include "generated.h"
 
 static int64_t plan_width(const amg_value *v)
 {
@@ -120,6 +121,12 @@ static int32_t plan_infer(amg_plan *p, const amg_plan_options *o)
 
 /* ---- places ---------------------------------------------------------------------------------------------------- */
 
+/* Whether an operator's output is its inputs side by side; what follows from it is left out where no operator's is. */
+static int32_t plan_joins(const amg_op *op)
+{
+    return amg_op_joins && (op->flags & AMG_OP_JOINS);
+}
+
 /* The axis along which step s joins its inputs, all of one type; -1 if their shapes do not tell. */
 static int32_t plan_join_axis(const amg_step *s)
 {
@@ -200,7 +207,7 @@ static int32_t plan_at_home(amg_plan *p, int32_t t)
     if (plan_times_read(l, t) != 1 || x->dtype != y->dtype) {
         return 0;
     }
-    if (l->op->flags & AMG_OP_JOINS) {
+    if (plan_joins(l->op)) {
         plan_region part;
         int32_t k = 0;
         while (l->in[k] != t) {
@@ -296,7 +303,7 @@ static int32_t plan_may_write(amg_plan *p, int32_t index, int32_t y, const plan_
     while (*link >= 0) {
         const int32_t x = *link;
         const plan_region other = plan_region_of(p, x);
-        const int32_t own = !(l->op->flags & AMG_OP_JOINS) && l->n_in && l->in[0] == x && m->slots[x].home == y;
+        const int32_t own = !plan_joins(l->op) && l->n_in && l->in[0] == x && m->slots[x].home == y;
         if (AMG_MAX(m->slots[x].last_use, m->slots[x].producer) < index) {
             *link = p->places[x].next; /* dead from now on */
             continue;
@@ -313,7 +320,7 @@ static int32_t plan_verify_out(amg_plan *p, int32_t index, int32_t y)
 {
     const amg_layer *l = p->model->layers + index;
     plan_region whole = plan_region_of(p, y), part;
-    if (!(l->op->flags & AMG_OP_JOINS)) {
+    if (!plan_joins(l->op)) {
         return plan_may_write(p, index, y, &whole);
     }
     for (int32_t k = 0; k < l->n_in; k++) {

@@ -62,13 +62,14 @@ def generated(ops: Iterable[str], fused: Iterable[int] | None = None) -> dict[st
     bodies = [f"kernels/{k}.inc" for k in kernels if f"kernels/{k}.inc" in files]
     tables = [k for k in kernels if f"AMG_KERNELS({k})" in files[f"kernels/{k}.h"]]
     activations = _activations(files, [f"ops/{op}.c" for op in ops], fused)
+    joins = int(any("AMG_OP_JOINS" in files[f"ops/{op}.c"] for op in ops))
     headers = [h for h in ("simd/vocabulary.h",) if h in files] + [f"kernels/{k}.h" for k in kernels]
     return {
         "generated/kernels.c": render(
             "kernels.c.j2", headers=headers, bodies=bodies, tables=tables, groups=GROUPS, activations=activations
         ),
         "generated/model.c": render("model.c.j2", size=0),
-        "generated/ops.c": render("ops.c.j2", ops=ops),
+        "generated/ops.c": render("ops.c.j2", ops=ops, joins=joins),
     }
 
 

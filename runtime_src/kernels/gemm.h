@@ -61,16 +61,48 @@ static inline int32_t amg_gemm_height(const amg_gemm_kernels *kernels, int64_t n
  * unless that leaves threads idle. */
 static inline int64_t amg_gemm_slice(const amg_context *t, int64_t n, int64_t blocks)
 {
+#ifdef AMG_NO_THREADS
+    (void)t;
+    (void)blocks;
+    return n;
+#else
     int64_t items = AMG_ITEMS * (int64_t)t->threads, slices = (items + blocks - 1) / blocks;
     return t->threads < 2 || slices < 2 ? n : AMG_MIN(n, amg_round_up((n + slices - 1) / slices, 2 * AMG_LANES));
+#endif
+}
+
+/* How many slices n outputs have; 1 where there are no threads to share them. */
+static inline int64_t amg_gemm_slices(int64_t n, int64_t slice)
+{
+#ifdef AMG_NO_THREADS
+    (void)n;
+    (void)slice;
+    return 1;
+#else
+    return (n + slice - 1) / slice;
+#endif
+}
+
+/* Of n outputs, those that an item computes, [*n0, *n1); items are blocks times slices. Returns the block. */
+static inline int64_t amg_gemm_item(int64_t item, int64_t n, int64_t slice, int64_t *n0, int64_t *n1)
+{
+    const int64_t slices = amg_gemm_slices(n, slice);
+    *n0 = slices == 1 ? 0 : item % slices * slice;
+    *n1 = slices == 1 ? n : AMG_MIN(*n0 + slice, n);
+    return slices == 1 ? item : item / slices;
 }
 
 /* How many of at most `most` tiles of rows an item takes: fewer where threads would idle and rows outnumber outputs, since
  * threads that share rows each read all of them, and threads that share outputs all of the weights. */
 static inline int64_t amg_gemm_block(const amg_context *t, int64_t n, int64_t rows, int32_t height, int64_t most)
 {
+#ifdef AMG_NO_THREADS
+    (void)t, (void)n, (void)rows, (void)height;
+    return most;
+#else
     int64_t items = AMG_ITEMS * (int64_t)t->threads, tiles = (rows + height - 1) / height;
     return t->threads < 2 || (rows < n && n >= items * 2 * AMG_LANES) ? most : AMG_MAX(1, AMG_MIN(most, tiles / items));
+#endif
 }
 
 #endif

@@ -158,7 +158,7 @@ typedef struct conv_work {
     conv_plan p;
     const float *x, *w, *bias, *add;
     float *out;
-    int64_t add_pitch, block, slices, slice; /* rows of a block; the outputs are cut into slices */
+    int64_t add_pitch, block, slice; /* rows of a block, outputs of a slice */
     float lo, hi;
 } conv_work;
 
@@ -257,8 +257,8 @@ static void conv_job(void *arg, int64_t begin, int64_t end, int32_t thread)
     amg_gemm_tile tile[CONV_TILES];
     memset(zeros, 0, (size_t)(p->pads_at - p->zeros_at));
     for (int64_t item = begin; item < end; item++) {
-        int64_t m = item / j->slices * j->block, last = AMG_MIN(m + j->block, pixels), first = m, count = 0;
-        int64_t n0 = item % j->slices * j->slice, n1 = AMG_MIN(n0 + j->slice, p->outputs);
+        int64_t n0, n1, m = amg_gemm_item(item, p->outputs, j->slice, &n0, &n1) * j->block;
+        int64_t last = AMG_MIN(m + j->block, pixels), first = m, count = 0;
         for (; m < last; m += tile[count++].rows) {
             int32_t height = amg_gemm_height(gemm, p->outputs, last - m);
             float *out = j->out + m * p->y.pitch;
@@ -294,8 +294,8 @@ static void conv_plain_job(void *arg, int64_t begin, int64_t end, int32_t thread
     amg_product product = {j->w, j->bias, p->outputs, p->k, 0, j->lo, j->hi};
     (void)thread;
     for (int64_t item = begin; item < end; item++) {
-        int64_t m = item / j->slices * j->block, left = p->y.n * p->y.h * p->y.w - m;
-        int64_t n0 = item % j->slices * j->slice, n1 = AMG_MIN(n0 + j->slice, p->outputs);
+        int64_t n0, n1, m = amg_gemm_item(item, p->outputs, j->slice, &n0, &n1) * j->block;
+        int64_t left = p->y.n * p->y.h * p->y.w - m;
         int64_t count = left <= j->block + 1 ? left : j->block;
         amg_gemm_matrix a = {j->x + m * p->x.pitch, j->add ? j->add + m * j->add_pitch : NULL, j->out + m * p->y.pitch,
                              count, p->x.pitch, j->add_pitch, p->y.pitch};
@@ -310,8 +310,8 @@ static void conv_winograd_job(void *arg, int64_t begin, int64_t end, int32_t thr
     const conv_work *j = (const conv_work *)arg;
     const conv_plan *p = &j->p;
     for (int64_t item = begin; item < end; item++) {
-        int64_t block = item / (p->win.group * j->slices), g = item / j->slices % p->win.group, at = g * p->outputs;
-        int64_t n0 = item % j->slices * j->slice, n1 = AMG_MIN(n0 + j->slice, p->outputs);
+        int64_t n0, n1, part = amg_gemm_item(item, p->outputs, j->slice, &n0, &n1);
+        int64_t block = part / p->win.group, g = part % p->win.group, at = g * p->outputs;
         amg_winograd_layer l = {j->x + g * p->inputs, j->w + g * amg_round_up(p->outputs, AMG_LANES) * p->k,
                                 j->bias ? j->bias + at : NULL, j->add ? j->add + at : NULL, j->out + at,
                                 p->x.n, p->x.h, p->x.w, p->inputs, p->x.pitch,
@@ -363,8 +363,7 @@ static void conv_run(const amg_step *s, const amg_context *t)
     amg_activation_clamp(&j.p.win.act, &j.lo, &j.hi);
     if (!AMG_SMALL && j.p.winograd) {
         amg_winograd_spread(&j.p.cut, j.p.inputs, j.p.outputs, j.p.win.group, t->threads, &j.slice);
-        j.slices = (j.p.outputs + j.slice - 1) / j.slice;
-        amg_parallel(t, j.p.cut.blocks * j.p.win.group * j.slices, 1, conv_winograd_job, &j);
+        amg_parallel(t, j.p.cut.blocks * j.p.win.group * amg_gemm_slices(j.p.outputs, j.slice), 1, conv_winograd_job, &j);
         if (j.p.win.act.kind != AMG_ACT_NONE && j.p.win.act.kind != AMG_ACT_CLIP) {
             amg_parallel(t, pixels, 64, conv_activate_job, &j);
         }
@@ -374,8 +373,7 @@ static void conv_run(const amg_step *s, const amg_context *t)
     j.block = height * amg_gemm_block(t, j.p.outputs, pixels, height, j.p.plain ? CONV_TILES : j.p.tiles);
     int64_t blocks = j.p.plain ? conv_plain_blocks(&j, pixels) : (pixels + j.block - 1) / j.block;
     j.slice = j.p.win.group == 1 ? amg_gemm_slice(t, j.p.outputs, blocks) : j.p.outputs;
-    j.slices = (j.p.outputs + j.slice - 1) / j.slice;
-    amg_parallel(t, blocks * j.slices, 1, j.p.plain ? conv_plain_job : conv_job, &j);
+    amg_parallel(t, blocks * amg_gemm_slices(j.p.outputs, j.slice), 1, j.p.plain ? conv_plain_job : conv_job, &j);
 }
 
 AMG_INTERNAL const amg_op amg_op_conv = {"conv", AMG_OP_PITCHED_IN | AMG_OP_PITCHED_OUT, conv_check, conv_run};

@@ -47,7 +47,7 @@ typedef struct dense_work {
     const amg_step *s;
     amg_product product;
     amg_activation act;
-    int64_t rows, slices, slice; /* the outputs are cut into slices */
+    int64_t rows, slice; /* outputs of a slice */
 } dense_work;
 
 /* Items are blocks of rows, times slices of the outputs. */
@@ -57,8 +57,8 @@ static void dense_job(void *arg, int64_t begin, int64_t end, int32_t thread)
     const amg_value *x = j->s->in[0], *y = j->s->out[0];
     (void)thread;
     for (int64_t item = begin; item < end; item++) {
-        int64_t m = item / j->slices * DENSE_ROWS, rows = AMG_MIN(DENSE_ROWS, j->rows - m);
-        int64_t n0 = item % j->slices * j->slice, n1 = AMG_MIN(n0 + j->slice, j->product.n);
+        int64_t n0, n1, m = amg_gemm_item(item, j->product.n, j->slice, &n0, &n1) * DENSE_ROWS;
+        int64_t rows = AMG_MIN(DENSE_ROWS, j->rows - m);
         amg_gemm_matrix a = {amg_in_f32(j->s, 0) + m * x->pitch, NULL, amg_out_f32(j->s, 0) + m * y->pitch,
                              rows, x->pitch, 0, y->pitch};
         amg_gemm[j->t->isa]->matrix(&j->product, &a, n0, n1);
@@ -77,8 +77,7 @@ static void dense_run(const amg_step *s, const amg_context *t)
     amg_activation_clamp(&j.act, &j.product.lo, &j.product.hi);
     amg_rows_of(s->in[0], &j.rows, &j.slice);
     j.slice = amg_gemm_slice(t, j.product.n, (j.rows + DENSE_ROWS - 1) / DENSE_ROWS);
-    j.slices = (j.product.n + j.slice - 1) / j.slice;
-    amg_parallel(t, (j.rows + DENSE_ROWS - 1) / DENSE_ROWS * j.slices, 1, dense_job, &j);
+    amg_parallel(t, (j.rows + DENSE_ROWS - 1) / DENSE_ROWS * amg_gemm_slices(j.product.n, j.slice), 1, dense_job, &j);
 }
 
 AMG_INTERNAL const amg_op amg_op_dense = {"dense", AMG_OP_PITCHED_IN | AMG_OP_PITCHED_OUT, dense_check, dense_run};
