@@ -20,7 +20,6 @@ import numpy as np
 from amalgamate.errors import AmalgamateError
 from amalgamate.graph import Array, Graph, Shape, Tensor
 
-
 FOLDED_MOST = 2**29  # elements of a constant that is computed while importing: 2 GiB of float32
 
 
