@@ -32,6 +32,7 @@ ROOMS: dict[str, set[str]] = {
     "predictor": {"toolchains", "errors", "resources"},
     "settings": BASE,
     "packages": BASE | {"plan", "resources", "templates", "toolchains", "writers"},
+    "web": BASE | {"packages", "resources", "writers"},
 }
 # These may use every room but cli: the Python API, and the work behind single commands.
 FREE = {"__init__", "verify", "doctor", "benchmark"}

@@ -4,33 +4,70 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from amalgamate.cli.build import out_option
-from amalgamate.cli.options import EMBEDDED, ModelOptions, embedded
+from amalgamate.cli.options import DIGITS, EMBEDDED, ModelOptions, model_options
 from amalgamate.cli.output import common, draw, note
 
 if TYPE_CHECKING:
     from amalgamate.predictor import Model
 
+SAMPLES = DIGITS.with_name("digits_samples.json")  # pictures that it was not trained on
 WIDTH = 16  # columns of a drawn digit
 SHOWN = 10  # pictures drawn, of all the samples
 
 
 @click.command("demo")
+@partial(model_options, default=EMBEDDED)
+@click.option("--web", is_flag=True, help="Show it in a browser instead: a page at an address of this machine alone.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Of the page; 0: a free one."
+)
+@click.option("--no-serve", is_flag=True, help="Only write the page, for any host of static files.")
 @out_option
 @common
-def demo_command(out: Path) -> int:
-    """Build the digit network into OUT, compile it, predict on pictures it was not trained on, and draw them."""
+def demo_command(options: ModelOptions, web: bool, port: int, no_serve: bool, out: Path) -> int:
+    """See it work: build the digit network into OUT, compile it, predict on pictures it was not trained on, draw them.
+
+    With --web a page in OUT/NAME_web, where digits are drawn, or pictures shown to MODEL.
+    """
+    if web:
+        return _page(options, out, port, no_serve)
+    if options.model != DIGITS:
+        raise click.UsageError("MODEL goes with --web; without it the demo is of the digit network")
+    return _terminal(options, out)
+
+
+def _page(options: ModelOptions, out: Path, port: int, no_serve: bool) -> int:
+    """Writes the page and serves it until interrupted."""
+    from amalgamate import web
+    from amalgamate.web.server import LOOPBACK, server
+
+    samples = json.loads(SAMPLES.read_text())["images"] if options.model == DIGITS else None
+    note("building and compiling for WebAssembly")
+    built = options.build()
+    folder = out / f"{built.name}_web"
+    web.write(built, folder, samples)
+    if no_serve:
+        click.echo(folder)
+        return 0
+    with server(folder, port) as host:
+        click.echo(f"http://{LOOPBACK}:{host.server_address[1]}/  (Ctrl-C ends)")
+        host.serve_forever()
+    return 0
+
+
+def _terminal(options: ModelOptions, out: Path) -> int:
     import numpy as np
 
     import amalgamate
 
-    options = embedded(ModelOptions(Path(EMBEDDED), None, {}, None, None, [], {}))
-    samples = json.loads((options.model.parent / "digits_samples.json").read_text())
+    samples = json.loads(SAMPLES.read_text())
     note(
         f"reading    {options.model.name}, a network for handwritten digits, {options.model.stat().st_size / 1024:.0f} KiB"
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from amalgamate.graph import Array, Graph, ImageSpec, Shape
 
 EMBEDDED = "digits"  # the name of the model that amalgamate carries
+DIGITS = Path(__file__).parents[1] / "data" / "digits.onnx"  # and where it lies
 
 
 def _ints(text: str) -> tuple[int, ...]:
@@ -118,7 +119,6 @@ class ModelOptions:
 
 
 _OPTIONS = [
-    click.argument("model", type=click.Path(path_type=Path)),
     click.option("--weights-from", type=click.Path(path_type=Path), help="The second file of a two-file format."),
     click.option(
         "--input-shape",
@@ -161,8 +161,8 @@ _OPTIONS = [
 ]
 
 
-def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a command MODEL and its options, handed over as one ModelOptions."""
+def model_options(function: Callable[..., Any], default: str | None = None) -> Callable[..., Any]:
+    """Gives a command MODEL and its options, handed over as one ModelOptions. With a default, MODEL may be left out."""
 
     @wraps(function)
     def command(
@@ -190,7 +190,7 @@ def model_options(function: Callable[..., Any]) -> Callable[..., Any]:
     wrapped: Callable[..., Any] = command
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)
-    return wrapped
+    return click.argument("model", type=click.Path(path_type=Path), default=default, required=default is None)(wrapped)
 
 
 def image_spec(
@@ -228,7 +228,7 @@ def embedded(options: ModelOptions) -> ModelOptions:
     """The digit network that amalgamate carries, as it was trained: grey pictures 8 pixels wide and high, in 0..1."""
     from amalgamate.graph import ImageSpec
 
-    options.model = Path(__file__).parents[1] / "data" / "digits.onnx"
+    options.model = DIGITS
     options.image = options.image or ImageSpec("", "gray", (0.0,), (255.0,), (8, 8))
     options.labels = options.labels or [str(digit) for digit in range(10)]
     return options
