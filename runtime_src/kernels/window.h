@@ -64,9 +64,9 @@ static inline const char *amg_window_over(const amg_window *w, const amg_nhwc *x
 {
     int64_t in[2] = {x->h, x->w};
     for (int i = 0; i < 2; i++) {
-        int64_t room = in[i] + w->before[i] + w->after[i] - ((w->kernel[i] - 1) * w->dilation[i] + 1);
-        if (room < 0) {
-            return "the kernel is larger than the padded input";
+        int64_t padded = in[i] + w->before[i] + w->after[i], room = padded - ((w->kernel[i] - 1) * w->dilation[i] + 1);
+        if (room < 0 || padded > INT32_MAX) { /* so that a place of the kernel is an index on every machine */
+            return "the kernel is larger than the padded input, or that is too large";
         }
         out[i] = room / w->stride[i] + 1;
     }

@@ -168,11 +168,11 @@ static void conv_activate(const conv_work *j, float *row, int64_t count, int64_t
 }
 
 /* Copies what `count` neighbouring pixels read of line iy of an image, from column ix on, with zeros for the padding. */
-static const float *conv_pad(const conv_work *j, const float *line, int64_t ix, int64_t columns, float *to)
+static const float *conv_pad(const conv_work *j, const float *line, ptrdiff_t ix, ptrdiff_t columns, float *to)
 {
     const conv_plan *p = &j->p;
-    int64_t end = ix + columns, first = AMG_MIN(AMG_MAX(ix, 0), end), last = AMG_MAX(first, AMG_MIN(end, p->x.w));
-    int64_t c = p->x.c;
+    ptrdiff_t end = ix + columns, first = AMG_MIN(AMG_MAX(ix, 0), end), last = AMG_MAX(first, AMG_MIN(end, (ptrdiff_t)p->x.w));
+    ptrdiff_t c = (ptrdiff_t)p->x.c;
     memset(to, 0, (size_t)((first - ix) * c) * sizeof *to);
     memcpy(to + (first - ix) * c, line + first * c, (size_t)((last - first) * c) * sizeof *to);
     memset(to + (last - ix) * c, 0, (size_t)((end - last) * c) * sizeof *to);
@@ -181,64 +181,67 @@ static const float *conv_pad(const conv_work *j, const float *line, int64_t ix, 
 
 /* Points the rows of a tile at the patches of pixels m, m + 1, ...: a run per line of the kernel where every line lies
  * inside the map's columns, or is copied to `pad` and padded, and is contiguous there; else a run per tap. */
-static void conv_point(const conv_work *j, const float *zeros, float *pad, int64_t m, amg_gemm_tile *tile,
+static void conv_point(const conv_work *j, const float *zeros, float *pad, ptrdiff_t m, amg_gemm_tile *tile,
                        const float **row)
 {
     const conv_plan *p = &j->p;
     const amg_window *w = &p->win;
-    int64_t oy = m / p->y.w, ox = m % p->y.w, image = oy / p->y.h, c = p->x.pitch;
-    int64_t first = ox + tile->rows > p->y.w ? 0 : ox, last = AMG_MIN(ox + tile->rows, p->y.w) - 1;
+    const ptrdiff_t kernel_h = (ptrdiff_t)w->kernel[0], kernel_w = (ptrdiff_t)w->kernel[1], c = (ptrdiff_t)p->x.pitch;
+    const ptrdiff_t top = (ptrdiff_t)w->before[0], left = (ptrdiff_t)w->before[1], step = (ptrdiff_t)w->stride[1];
+    const ptrdiff_t x_h = (ptrdiff_t)p->x.h, x_w = (ptrdiff_t)p->x.w, y_w = (ptrdiff_t)p->y.w;
+    ptrdiff_t oy = m / y_w, ox = m % y_w, image = oy / (ptrdiff_t)p->y.h;
+    ptrdiff_t first = ox + tile->rows > y_w ? 0 : ox, last = AMG_MIN(ox + tile->rows, y_w) - 1;
     int whole = w->dilation[1] == 1 && w->group == 1 && c == p->x.c;
-    int inside = first * w->stride[1] >= w->before[1] && last * w->stride[1] - w->before[1] + w->kernel[1] <= p->x.w;
+    int inside = first * step >= left && last * step - left + kernel_w <= x_w;
     int lines = whole && (inside || (!AMG_SMALL && p->patch));
-    int64_t columns = lines ? 1 : w->kernel[1], count;
-    oy %= p->y.h;
+    ptrdiff_t columns = lines ? 1 : kernel_w, count;
+    oy %= (ptrdiff_t)p->y.h;
     tile->row = row;
-    tile->runs = w->kernel[0] * columns;
+    tile->runs = kernel_h * columns;
     tile->len = lines ? w->kernel[1] * p->x.c : p->inputs;
-    for (int64_t i = 0; i < tile->rows; i += count) {
-        int64_t iy = oy * w->stride[0] - w->before[0], ix = ox * w->stride[1] - w->before[1];
+    for (ptrdiff_t i = 0; i < tile->rows; i += count) {
+        const ptrdiff_t y = oy * (ptrdiff_t)w->stride[0] - top, x = ox * step - left;
         const float **at = row + i;
-        count = AMG_MIN(tile->rows - i, p->y.w - ox);
-        for (int64_t ky = 0; ky < w->kernel[0]; ky++, iy += w->dilation[0]) {
-            const float *line = j->x + (image * p->x.h + iy) * p->x.w * c;
-            int64_t x = ix, step = w->stride[1];
-            if (iy < 0 || iy >= p->x.h) {
-                for (int64_t kx = 0; kx < columns; kx++, at += tile->height) {
-                    for (int64_t k = 0; k < count; k++) {
+        count = AMG_MIN(tile->rows - i, y_w - ox);
+        for (ptrdiff_t ky = 0; ky < kernel_h; ky++) {
+            const ptrdiff_t iy = y + ky * (ptrdiff_t)w->dilation[0];
+            if (iy < 0 || iy >= x_h) {
+                for (ptrdiff_t kx = 0; kx < columns; kx++, at += tile->height) {
+                    for (ptrdiff_t k = 0; k < count; k++) {
                         at[k] = zeros;
                     }
                 }
                 continue;
             }
+            const float *line = j->x + (image * x_h + iy) * x_w * c;
             if (lines) {
-                int64_t width = (count - 1) * step + w->kernel[1];
+                ptrdiff_t width = (count - 1) * step + kernel_w;
                 const float *from = line + x * c;
-                if (!AMG_SMALL && !inside && (x < 0 || x + width > p->x.w)) {
+                if (!AMG_SMALL && !inside && (x < 0 || x + width > x_w)) {
                     from = conv_pad(j, line, x, width, pad);
                     pad += width * c;
                 }
-                for (int64_t k = 0; k < count; k++) {
+                for (ptrdiff_t k = 0; k < count; k++) {
                     at[k] = from + k * step * c;
                 }
                 at += tile->height;
                 continue;
             }
-            for (int64_t kx = 0; kx < columns; kx++, x += w->dilation[1], at += tile->height) {
-                for (int64_t k = 0; k < count; k++) {
-                    int64_t column = x + k * step;
-                    at[k] = column >= 0 && column < p->x.w ? line + column * c : zeros;
+            for (ptrdiff_t kx = 0; kx < columns; kx++, at += tile->height) {
+                for (ptrdiff_t k = 0; k < count; k++) {
+                    const ptrdiff_t column = x + kx * (ptrdiff_t)w->dilation[1] + k * step;
+                    at[k] = column >= 0 && column < x_w ? line + column * c : zeros;
                 }
             }
         }
         ox = 0;
-        if (++oy == p->y.h) {
+        if (++oy == (ptrdiff_t)p->y.h) {
             oy = 0;
             image++;
         }
     }
-    for (int64_t run = 0; run < tile->runs; run++) {
-        for (int64_t i = tile->rows; i < tile->height; i++) {
+    for (ptrdiff_t run = 0; run < kernel_h * columns; run++) {
+        for (ptrdiff_t i = tile->rows; i < tile->height; i++) {
             row[run * tile->height + i] = row[run * tile->height + tile->rows - 1];
         }
     }
@@ -264,7 +267,8 @@ static void conv_job(void *arg, int64_t begin, int64_t end, int32_t thread)
             float *out = j->out + m * p->y.pitch;
             tile[count] = (amg_gemm_tile){NULL, NULL, 0, 0, height, (int32_t)AMG_MIN(height, last - m), out, p->y.pitch,
                                           j->add ? j->add + m * j->add_pitch : NULL, j->add_pitch};
-            conv_point(j, zeros, pads + count * p->patch, m, tile + count, rows + count * AMG_GEMM_MAX_ROWS * p->taps);
+            conv_point(j, zeros, pads + count * p->patch, (ptrdiff_t)m, tile + count,
+                       rows + count * AMG_GEMM_MAX_ROWS * p->taps);
         }
         for (int64_t g = 0; g < p->win.group; g++) {
             int64_t at = g * p->outputs;
