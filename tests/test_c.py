@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ import nets
 from amalgamate import packages
 from amalgamate.resources import runtime_files
 from golden_digits import VECTORS, digits
-from tools import ROOT, tool
+from tools import ROOT, snippet, tool
 
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror"]
 CPP = """
@@ -171,3 +172,22 @@ def test_weights_in_a_file_of_their_own_are_installed(tmp_path: Path) -> None:
     )
     cmake(tmp_path / "app", tmp_path / "app" / "build", f"-DCMAKE_PREFIX_PATH={prefix}")
     run(tmp_path / "app" / "build" / "app", cwd=prefix / "share" / "tiny")
+
+
+def test_program_in_the_documentation(tmp_path: Path) -> None:
+    replace(digits(), name="net").write(tmp_path)
+    (tmp_path / "app.c").write_text(snippet("c.md", "c"))
+    run(
+        tool("gcc"),
+        "-std=c99",
+        *WARNINGS,
+        "-DAMG_SCALAR_ONLY",
+        "-I.",
+        "app.c",
+        "net.c",
+        "-o",
+        "app",
+        "-lm",
+        cwd=tmp_path,
+    )
+    run(tmp_path / "app", cwd=tmp_path)

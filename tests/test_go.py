@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import nets
 from amalgamate import build, packages
 from amalgamate.errors import AmalgamateError
 from amalgamate.packages.go import package_name
-from golden_digits import VECTORS, digits
-from tools import ROOT, tool
+from golden_digits import VECTORS, digits, vectors
+from tools import ROOT, snippet, tool
 
 
 def go(*words: str, cwd: Path) -> str:
@@ -55,10 +57,6 @@ def test_files_are_formatted_and_small(module: Path) -> None:
 
 @pytest.mark.timeout(600)
 def test_example_classifies_a_picture(module: Path, tmp_path: Path) -> None:
-    from PIL import Image
-
-    from golden_digits import vectors
-
     pixels, _, scores = vectors()
     Image.fromarray(pixels[0]).save(tmp_path / "digit.png")
     label, score = go("run", "./example", str(tmp_path / "digit.png"), cwd=module).splitlines()[0].split()
@@ -106,6 +104,17 @@ func main() {
     )
     assert go("run", ".", cwd=tmp_path) == "[8 9 10 11 12 13] [7 14 21 28 35 42] map[y:[0 2 0 4 0]]\n"
     go("vet", "./example", cwd=tmp_path / "one")
+
+
+@pytest.mark.timeout(600)
+def test_program_in_the_documentation(tmp_path: Path) -> None:
+    packages.write(replace(digits(), name="net"), "go", tmp_path / "net", packages.About("example.com/me/net"))
+    pixels, _, scores = vectors()
+    Image.fromarray(pixels[1].repeat(9, 0).repeat(9, 1)).save(tmp_path / "cat.jpg", quality=100)
+    (tmp_path / "main.go").write_text(snippet("go.md", "go"))
+    (tmp_path / "go.mod").write_text("module app\n\ngo 1.18\n")
+    go("mod", "edit", "-require", "example.com/me/net@v0.1.0", "-replace", "example.com/me/net=./net", cwd=tmp_path)
+    assert go("run", ".", cwd=tmp_path).split()[0] == str(scores[1].argmax())
 
 
 @pytest.mark.parametrize(

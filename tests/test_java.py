@@ -11,6 +11,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 import pytest
+from PIL import Image
 
 import amalgamate as am
 import nets
@@ -18,8 +19,8 @@ from amalgamate import packages
 from amalgamate.errors import AmalgamateError
 from amalgamate.packages.jar import coordinates
 from amalgamate.toolchains import java, native
-from golden_digits import VECTORS, digits
-from tools import ROOT, tool
+from golden_digits import VECTORS, digits, vectors
+from tools import ROOT, snippet, tool
 
 CHECKED = ["-Xcheck:jni", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
 
@@ -144,6 +145,20 @@ def test_android_folder_is_complete_and_its_c_compiles(made: Made, tmp_path: Pat
     assert "-keep class com.example.digits.Native" in (android / "consumer-rules.pro").read_text()
     assert "namespace 'com.example.digits'" in (android / "build.gradle").read_text()
     ElementTree.parse(android / "src" / "main" / "AndroidManifest.xml")
+
+
+def test_program_in_the_documentation(tmp_path: Path) -> None:
+    tool("javac")
+    packages.write(digits(), "jar", tmp_path, packages.About("com.example.net"))
+    pixels, _, scores = vectors()
+    Image.fromarray(pixels[1].repeat(9, 0).repeat(9, 1)).save(tmp_path / "cat.jpg", quality=100)
+    (tmp_path / "Main.java").write_text(snippet("java.md", "java"))
+    jar = "net-0.1.0.jar"
+    done = run(tool("javac"), "-cp", jar, "-d", ".", "Main.java", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    headless = ["-Djava.awt.headless=true", "-cp", os.pathsep.join([jar, "."])]
+    done = run(tool("java"), *headless, "Main", cwd=tmp_path)
+    assert done.returncode == 0 and done.stdout.split()[0] == str(scores[1].argmax()), done.stderr
 
 
 def test_coordinates() -> None:

@@ -42,3 +42,9 @@ def shared(path: str) -> Path:
         if folder and (Path(folder) / path).exists():
             return Path(folder) / path
     pytest.skip(f"shared/{path} is not here: set AMALGAMATE_SHARED to the folder that holds it")
+
+
+def snippet(page: str, language: str) -> str:
+    """The first block of code in a language on a page of docs/."""
+    text = (ROOT / "docs" / page).read_text()
+    return text.partition(f"```{language}\n")[2].partition("```")[0]
