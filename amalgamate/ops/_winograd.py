@@ -6,7 +6,7 @@ from amalgamate.graph import Shape
 from amalgamate.ops._window import Window
 
 LANES = 16
-MOST_TILES, FEWEST_TILES, V_FLOATS, U_FLOATS = 98, 56, 256 * 1024, 4096
+MOST_TILES, FEWEST_TILES, V_FLOATS, U_FLOATS, M_FLOATS = 98, 56, 256 * 1024, 4096, 98 * 64
 
 
 def winograd_bytes(op: Window, x: Shape, weights: Shape, y: Shape) -> int:
@@ -21,7 +21,7 @@ def winograd_bytes(op: Window, x: Shape, weights: Shape, y: Shape) -> int:
     tiles = -(-height // 4) * -(-width // 4) * images
     blocks = -(-tiles // max(FEWEST_TILES, min(MOST_TILES, V_FLOATS // 36 // c)))
     block = -(-tiles // blocks)
-    panels = min(-(-n // LANES), max(2, U_FLOATS // LANES // c))
+    panels = min(-(-n // LANES), max(2, min(U_FLOATS // c, M_FLOATS // block) // LANES))
     depth = min(c, U_FLOATS // LANES // panels)
     if not _pays(tiles, blocks, block, c, n, images * height * width):
         return 0
