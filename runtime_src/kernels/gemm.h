@@ -8,7 +8,7 @@
 
 #include "op.h"
 
-#define AMG_GEMM_MAX_ROWS 14 /* the highest tile of any instruction set */
+#define AMG_GEMM_MAX_ROWS (AMG_SMALL ? 2 : 14) /* the highest tile of any instruction set */
 #define AMG_ITEMS 4          /* to cut a product into, for each thread: so many that they are done at about the same time */
 
 /* What the tiles of one product share. */
@@ -18,6 +18,7 @@ typedef struct amg_product {
     int64_t n, k;      /* outputs; k as packed */
     int64_t x_offset;  /* added to every row pointer: the first channel of a group */
     float lo, hi;      /* the clamp; -inf and inf for none */
+    int32_t far;       /* 1: the output lies beyond the caches, and is asked for before a tile is computed */
 } amg_product;
 
 /* Some rows of the output. Sum over run r of x[0..len) times w[k_first[r]..k_first[r] + len). */
@@ -51,7 +52,7 @@ AMG_KERNELS(gemm);
 /* The height of the next tile where `left` rows are to be done: as few surplus rows as two heights allow. */
 static inline int32_t amg_gemm_height(const amg_gemm_kernels *kernels, int64_t n, int64_t left)
 {
-    if (left <= kernels->small || (kernels->wide && n > 2 * AMG_LANES && n <= 3 * AMG_LANES)) {
+    if (AMG_SMALL || left <= kernels->small || (kernels->wide && n > 2 * AMG_LANES && n <= 3 * AMG_LANES)) {
         return kernels->small;
     }
     return left > kernels->rows && left <= 2 * kernels->small ? kernels->small : kernels->rows;

@@ -11,7 +11,8 @@
 #include "kernels/winograd.h"
 #include "op.h"
 
-#define CONV_TILES 16             /* most tiles of a block: they share the weights in cache */
+#define CONV_TILES (AMG_SMALL ? 1 : 16) /* most tiles of a block: they share the weights in cache */
+#define CONV_FAR (1024 * 1024)   /* floats of output, above which little of it stays in a second-level cache until it is read */
 #define CONV_FLOATS (128 * 1024) /* most floats of input that a block reads: half a second-level cache of 1 MiB */
 
 typedef struct conv_plan {
@@ -89,12 +90,12 @@ static const char *conv_scratch(conv_plan *p)
     }
     if (!p->plain) {
         int64_t read = AMG_MIN(w->stride[0], w->kernel[0]) * AMG_MIN(w->stride[1], w->kernel[1]); /* pixels per output */
-        if (!amg_mul(p->x.c, AMG_GEMM_MAX_ROWS, &tile) || !amg_mul(tile, read, &tile) ||
-            !amg_mul(w->kernel[1], p->x.c, &zeros) || zeros > INT64_MAX / 16 ||
+        if (!amg_mul(w->kernel[1], p->x.c, &zeros) || zeros > INT64_MAX / 16 ||
+            (!AMG_SMALL && (!amg_mul(p->x.c, AMG_GEMM_MAX_ROWS, &tile) || !amg_mul(tile, read, &tile))) ||
             !amg_mul(p->taps, AMG_GEMM_MAX_ROWS * 8 * CONV_TILES * AMG_LANES, &floats)) {
             return "kernel, stride or channels are too large";
         }
-        p->tiles = AMG_MAX(1, AMG_MIN(CONV_TILES, AMG_MIN(512 / p->taps, CONV_FLOATS / tile)));
+        p->tiles = AMG_SMALL ? 1 : AMG_MAX(1, AMG_MIN(CONV_TILES, AMG_MIN(512 / p->taps, CONV_FLOATS / tile)));
         p->zeros_at = p->tiles * AMG_GEMM_MAX_ROWS * p->taps * 8;
         p->pads_at = p->zeros_at + amg_round_up(zeros, AMG_LANES) * 4;
         if (!AMG_SMALL && p->x.c < AMG_LANES && w->group == 1 && w->stride[1] <= w->kernel[1] && w->before[1] + w->after[1] > 0) {
@@ -160,6 +161,7 @@ typedef struct conv_work {
     float *out;
     int64_t add_pitch, block, slice; /* rows of a block, outputs of a slice */
     float lo, hi;
+    int32_t far; /* as in amg_product */
 } conv_work;
 
 static void conv_activate(const conv_work *j, float *row, int64_t count, int64_t width)
@@ -273,7 +275,8 @@ static void conv_job(void *arg, int64_t begin, int64_t end, int32_t thread)
         for (int64_t g = 0; g < p->win.group; g++) {
             int64_t at = g * p->outputs;
             const float *w = j->w + g * amg_round_up(p->outputs, AMG_LANES) * p->k;
-            amg_product product = {w, j->bias ? j->bias + at : NULL, p->outputs, p->k, g * p->inputs, j->lo, j->hi};
+            amg_product product = {w, j->bias ? j->bias + at : NULL, p->outputs, p->k, g * p->inputs, j->lo, j->hi,
+                                   j->far};
             gemm->tiles(&product, tile, count, n0, n1);
             conv_activate(j, j->out + first * p->y.pitch + at + n0, last - first, n1 - n0);
             for (int64_t i = 0; i < count; i++) {
@@ -295,7 +298,7 @@ static void conv_plain_job(void *arg, int64_t begin, int64_t end, int32_t thread
 {
     const conv_work *j = (const conv_work *)arg;
     const conv_plan *p = &j->p;
-    amg_product product = {j->w, j->bias, p->outputs, p->k, 0, j->lo, j->hi};
+    amg_product product = {j->w, j->bias, p->outputs, p->k, 0, j->lo, j->hi, j->far};
     (void)thread;
     for (int64_t item = begin; item < end; item++) {
         int64_t n0, n1, m = amg_gemm_item(item, p->outputs, j->slice, &n0, &n1) * j->block;
@@ -364,6 +367,7 @@ static void conv_run(const amg_step *s, const amg_context *t)
     j.add = amg_in_f32(s, 3);
     j.add_pitch = j.add ? s->in[3]->pitch : 0;
     j.out = amg_out_f32(s, 0);
+    j.far = pixels * j.p.y.pitch > CONV_FAR;
     amg_activation_clamp(&j.p.win.act, &j.lo, &j.hi);
     if (!AMG_SMALL && j.p.winograd) {
         amg_winograd_spread(&j.p.cut, j.p.inputs, j.p.outputs, j.p.win.group, t->threads, &j.slice);

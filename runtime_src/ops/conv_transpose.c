@@ -175,7 +175,7 @@ static void conv_transpose_tiles(const conv_transpose_work *j, amg_gemm_tile *ti
     const conv_transpose_plan *p = &j->p;
     for (int64_t g = 0; g < p->win.group; g++) {
         const float *w = j->w + g * amg_round_up(p->outputs, AMG_LANES) * p->k, *bias = j->bias;
-        amg_product product = {w, bias ? bias + g * p->outputs : NULL, p->outputs, p->k, g * p->inputs, j->lo, j->hi};
+        amg_product product = {w, bias ? bias + g * p->outputs : NULL, p->outputs, p->k, g * p->inputs, j->lo, j->hi, 0};
         amg_gemm[j->t->isa]->tiles(&product, tile, count, 0, p->outputs);
         for (int64_t i = 0; i < count; i++) {
             tile[i].out += p->outputs;

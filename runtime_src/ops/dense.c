@@ -73,7 +73,7 @@ static void dense_run(const amg_step *s, const amg_context *t)
     j.t = t;
     j.s = s;
     j.act = amg_attr_activation(&attrs);
-    j.product = (amg_product){amg_in_f32(s, 1), amg_in_f32(s, 2), s->in[1]->dim[1], s->in[1]->dim[2], 0, 0.0f, 0.0f};
+    j.product = (amg_product){amg_in_f32(s, 1), amg_in_f32(s, 2), s->in[1]->dim[1], s->in[1]->dim[2], 0, 0.0f, 0.0f, 0};
     amg_activation_clamp(&j.act, &j.product.lo, &j.product.hi);
     amg_rows_of(s->in[0], &j.rows, &j.slice);
     j.slice = amg_gemm_slice(t, j.product.n, (j.rows + DENSE_ROWS - 1) / DENSE_ROWS);

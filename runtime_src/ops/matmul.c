@@ -171,7 +171,7 @@ static void matmul_job(void *arg, int64_t begin, int64_t end, int32_t thread)
         }
         done = batch;
         float *out = amg_out_f32(j->s, 0) + batch * j->out_batch + n;
-        amg_product product = {packed, NULL, width, p->a.columns, 0, lo, hi};
+        amg_product product = {packed, NULL, width, p->a.columns, 0, lo, hi, 0};
         amg_gemm_matrix matrix = {a, NULL, out, p->a.rows, p->a.row_step, 0, j->out_row};
         if (p->trans_a) {
             matrix.x = turned;
