@@ -1,10 +1,11 @@
 """GFLOP/s of every convolution and product of a network, per instruction set, beside the multiply-add peak of one core.
 
-    python benchmarks/kernels.py [NAME ...] [--isa avx512] [--runs 30]
+    python benchmarks/kernels.py [NAME ...] [--isa avx512] [--runs 30] [--direct]
 
 Layers of one shape stand in one row; of each layer the best run counts. A layer done by Winograd's algorithm is rated by the
 multiplications of the direct one, so it may exceed the peak; so may scalar kernels, of which compilers make vectors. The last
-line is the share of the peak, weighted by time.
+line is the share of the peak, weighted by time. --direct compiles the runtime without Winograd's way: the share of the peak
+is then that of the direct kernels, and the times of 3x3 layers beside those without it check where Winograd's way is taken.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import amalgamate
 from amalgamate import importers, passes
 from amalgamate.benchmark.peak import peaks
 from amalgamate.predictor.profile import profile
+from amalgamate.toolchains import native
 
 MODELS = Path(__file__).resolve().parent.parent / "build" / "models"
 
@@ -37,6 +39,17 @@ class Shape:
     @property
     def gflops(self) -> float:
         return 2e-9 * self.macs / self.seconds
+
+
+def compiled(path: Path, direct: bool) -> Path:
+    """The library of a network."""
+    built = amalgamate.build(path)
+    if not direct:
+        return built.compile()
+    folder = MODELS / "direct"
+    source = next(file for file in built.write(folder) if file.suffix == ".c")
+    source.write_bytes(b"#define AMG_NO_WINOGRAD\n" + source.read_bytes())
+    return native.build(source, "native", folder)
 
 
 def titles(path: Path) -> dict[str, str]:
@@ -89,11 +102,12 @@ def main() -> int:
     parser.add_argument("names", nargs="*", default=["squeezenet11", "resnet50"], metavar="NAME")
     parser.add_argument("--isa", action="append", help="instead of every one that this machine runs")
     parser.add_argument("--runs", type=int, default=30)
+    parser.add_argument("--direct", action="store_true", help="without Winograd's way")
     args = parser.parse_args()
     peak = peaks()
     for name in args.names:
         path = networks.write(MODELS, name)
-        library = amalgamate.build(path).compile()
+        library = compiled(path, args.direct)
         for isa in args.isa or peak:
             print(report(name, isa, peak[isa].gflops, measure(path, library, isa, args.runs)), flush=True)
     return 0

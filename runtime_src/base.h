@@ -74,6 +74,13 @@
 #define AMG_SMALL 0
 #endif
 
+/* AMG_NO_WINOGRAD measures the direct kernels: no convolution goes Winograd's way, which needs more arena, never less. */
+#if AMG_SMALL || defined(AMG_NO_WINOGRAD)
+#define AMG_WINOGRAD 0
+#else
+#define AMG_WINOGRAD 1
+#endif
+
 /* Threads are those of Windows or POSIX. */
 #if !defined(AMG_NO_THREADS) && !defined(_WIN32) && !defined(__unix__) && !defined(__APPLE__)
 #define AMG_NO_THREADS
