@@ -191,3 +191,16 @@ def test_program_in_the_documentation(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     run(tmp_path / "app", cwd=tmp_path)
+
+
+def test_command_writes_several_packages_into_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from amalgamate.cli import run as command
+
+    words = ["--as", "go,c", "-o", str(tmp_path), "--package-version", "3.2.1", "--json", "--quiet"]
+    assert command(["package", "digits", *words]) == 0
+    written = {
+        Path(file["path"]).relative_to(tmp_path).as_posix() for file in json.loads(capsys.readouterr().out)["files"]
+    }
+    assert {"go/go.mod", "go/digits.c", "c/CMakeLists.txt", "c/src/digits.c"} <= written
+    assert written == {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert "VERSION 3.2.1" in (tmp_path / "c" / "CMakeLists.txt").read_text()
