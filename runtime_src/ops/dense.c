@@ -6,7 +6,7 @@
 #include "kernels/gemm.h"
 #include "op.h"
 
-#define DENSE_ROWS 224 /* rows of a block: a multiple of every tile height */
+#define DENSE_ROWS 224 /* rows of a block: a multiple of most tile heights */
 
 static int32_t dense_check(amg_check *c, amg_step *s)
 {
