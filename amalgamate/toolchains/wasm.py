@@ -16,7 +16,15 @@ from amalgamate.toolchains import compile
 
 PAGE = 1 << 16
 STACK = 1 << 20
-FLAGS = ("-O3", "-std=c99", "--no-entry", "-sSTANDALONE_WASM", "-sALLOW_MEMORY_GROWTH=1", f"-sTOTAL_STACK={STACK}")
+FLAGS = (
+    "-O3",
+    "-std=c99",
+    "--no-entry",
+    "-sSTANDALONE_WASM",
+    "-sALLOW_MEMORY_GROWTH=1",
+    f"-sTOTAL_STACK={STACK}",
+    "-sMALLOC=emmalloc",
+)
 LEFT_OUT = ("NO_FILE", "NO_THREADS")  # what there is no system for
 _REEXPORT = re.compile(r'(?m)^export \{(.*)\} from "[^"]+";$')
 _IMPORT = re.compile(r'(?m)^(?:import|export) \{.*\} from "\./([^"]+)";\n')
@@ -80,11 +88,14 @@ def _module(source: Path, artifact: Path, flags: list[str]) -> Path:
         (Path(scratch) / "glue.c").write_text(glue, "utf-8")
         switches = [f"-D{prefix.upper()}_{name}" for name in LEFT_OUT]
         named = [f"-I{source.parent.resolve()}", f'-DPAIR_HEADER="{header.name}"']
-        inputs = [source, Path(scratch) / "glue.c"]
+        text = source.read_text("utf-8")
+        pair = Path(scratch) / source.name
+        pair.write_text(_small_but_for_kernels(text), "utf-8")
+        inputs = [pair, Path(scratch) / "glue.c"]
         command: list[str | Path] = [
             compiler(),
             *FLAGS,
-            f"-sINITIAL_MEMORY={_memory(source)}",
+            f"-sINITIAL_MEMORY={_memory(text)}",
             *flags,
             *switches,
             *named,
@@ -100,8 +111,17 @@ def _module(source: Path, artifact: Path, flags: list[str]) -> Path:
             return compile(command, artifact, {"EM_CACHE": str(own), "EM_FROZEN_CACHE": ""})
 
 
-def _memory(source: Path) -> int:
+def _small_but_for_kernels(text: str) -> str:
+    """The pair with all that stands before its kernels compiled for size: a third less to load, and as fast."""
+    before, mark, kernels = text.partition("/* begin generated/kernels.c */")
+    first = before.find("/* begin ")
+    if not mark or first < 0:
+        return text
+    push = "#pragma clang attribute push(__attribute__((minsize)), apply_to = function)\n"
+    return f"{before[:first]}{push}{before[first:]}#pragma clang attribute pop\n{mark}{kernels}"
+
+
+def _memory(text: str) -> int:
     """Bytes of memory to begin with: the stack, the embedded model, and a little; it grows by what a session asks for."""
-    text = source.read_text("utf-8")
     found = re.search(r"_embedded_size = (\d+);", text)
     return ((STACK + int(found[1] if found else 0)) // PAGE + 6) * PAGE
