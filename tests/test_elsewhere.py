@@ -113,6 +113,15 @@ def test_64_bit_arm(isa: str, flags: list[str], folder: Path) -> None:
     check(native(compiled(folder, "aarch64-linux-gnu-gcc", f"arm64-{isa}", "-static", *flags)), isa)
 
 
+@pytest.mark.parametrize("compiler", ["gcc", "i686-linux-gnu-gcc"])
+def test_small_builds(compiler: str, folder: Path) -> None:
+    """With AMG_SMALL, as on microcontrollers; 32 bits index with less."""
+    flags = ("-Os", "-DAMG_SCALAR_ONLY", "-DAMG_NO_THREADS", "-DAMG_NO_IMAGE", "-static")
+    trap = ("-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
+    program = compiled(folder, compiler, f"small-{compiler}", *flags, *trap)
+    check(lambda given: subprocess.run([program], input=given, capture_output=True).stdout, "scalar")
+
+
 @pytest.mark.parametrize(("isa", "flags"), [("scalar", []), ("wasm", ["-msimd128"])])
 def test_webassembly(isa: str, flags: list[str], folder: Path) -> None:
     check(webassembly(compiled(folder, "emcc", f"{isa}.wasm", *WASM, *flags)), isa)

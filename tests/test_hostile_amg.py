@@ -116,11 +116,15 @@ def test_the_amalgamated_runtime_refuses_and_runs_the_same(tmp_path: Path) -> No
     assert answers[:5] == answers[5:]
 
 
-def test_hostile_files_on_32_bits(tmp_path: Path) -> None:
+SMALL = ("-Os", "-DAMG_SCALAR_ONLY", "-DSILENT=1", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
+
+
+@pytest.mark.parametrize("flags", [("-O1",), SMALL], ids=["whole", "small"])
+def test_hostile_files_on_32_bits(flags: tuple[str, ...], tmp_path: Path) -> None:
     """Where size_t holds 4 GiB, products overflow sooner: the same files are refused or run."""
     path = tmp_path / "m.amg"
     path.write_bytes(fire())
-    flags = ("-O1", "-static", "-DAMG_NO_THREADS")
+    flags = (*flags, "-static", "-DAMG_NO_THREADS")
     binary = program(Path(__file__).parent / "c" / "abuse.c", flags, compiler="i686-linux-gnu-gcc")
     for mode, ran in (
         ("given", 1),

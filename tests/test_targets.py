@@ -101,6 +101,17 @@ def test_vectors_that_are_not_there_are_refused(folder: Path) -> None:
     assert subprocess.run([program, "3"], stdin=subprocess.DEVNULL).returncode == 3
 
 
+def test_small_builds_agree_in_less_memory(folder: Path, expected: tuple[np.ndarray, np.ndarray]) -> None:
+    x, y = expected
+    flags = ["-std=c99", "-Os", "-DAMG_SCALAR_ONLY", *WARNINGS]
+    command = [tool("gcc"), *flags, "main.c", "lenet.c", "-o", "small", "-lm"]
+    subprocess.run(command, cwd=folder, check=True)
+    ran = subprocess.run([folder / "small"], input=x.tobytes(), capture_output=True)
+    assert np.abs(np.frombuffer(ran.stdout, np.float32) - y[0]).max() <= 1e-6
+    promised = int((folder / "lenet.h").read_text().partition("LENET_ARENA_BYTES ")[2].split()[0])
+    assert int(ran.stderr.split()[3]) < promised
+
+
 # What a program without an operating system must bring: gcc itself calls the first four, the runtime asks for the rest.
 BARE = r"""
 #include "lenet.h"
@@ -166,6 +177,8 @@ def test_microcontroller_links_with_libm_alone(tmp_path: Path) -> None:
         command = [compiler, *flags, f"-std={standard}", "-c", f"{name}.c", "-o", f"{name}.o"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+    sizes = subprocess.run([tool("arm-none-eabi-size"), tmp_path / "lenet.o"], capture_output=True, text=True).stdout
+    assert int(sizes.splitlines()[1].split()[0]) <= 20 * 1024, "code without weights"
     # The C library gives memcpy and its kin, which gcc calls by itself; nothing of it needs a system.
     link = [
         compiler,

@@ -14,16 +14,16 @@
 
 #define POOL_WRITTEN_OUT(window, f, finish)                                              \
     do {                                                                                 \
-        const int64_t sy = r->tap_step[1], sx = r->tap_step[2];                          \
-        for (int64_t i = 0; i < r->windows; i++) {                                       \
+        const ptrdiff_t sy = r->tap_step[1], sx = r->tap_step[2];                          \
+        for (ptrdiff_t i = 0; i < r->windows; i++) {                                       \
             const float *x = r->x + i * r->x_step;                                       \
             float *y = r->y + i * r->y_step;                                             \
-            int64_t c = 0;                                                               \
+            ptrdiff_t c = 0;                                                               \
             for (; c + VF_LANES <= r->channels; c += VF_LANES) {                         \
                 vf_store(y + c, finish(window(f, vf_load, x + c)));                      \
             }                                                                            \
             if (c < r->channels) {                                                       \
-                const int64_t left = r->channels - c;                                    \
+                const ptrdiff_t left = r->channels - c;                                    \
                 vf_storen(y + c, finish(window(f, POOL_LAST, x + c)), left);             \
             }                                                                            \
         }                                                                                \
@@ -36,15 +36,15 @@
         for (int k = 0; k < n; k++) {                                                               \
             all[k] = zero;                                                                          \
         }                                                                                           \
-        for (int64_t z = 0; z < r->taps[0]; z++) {                                                  \
-            for (int64_t h = 0; h < r->taps[1]; h++) {                                              \
+        for (ptrdiff_t z = 0; z < r->taps[0]; z++) {                                                  \
+            for (ptrdiff_t h = 0; h < r->taps[1]; h++) {                                              \
                 const float *p = x + c + z * r->tap_step[0] + h * r->tap_step[1];                   \
                 vf row[n];                                                                          \
                 AMG_UNROLL(4)                                                                       \
                 for (int k = 0; k < n; k++) {                                                       \
                     row[k] = zero;                                                                  \
                 }                                                                                   \
-                for (int64_t w = 0; w < r->taps[2]; w++, p += r->tap_step[2]) {                     \
+                for (ptrdiff_t w = 0; w < r->taps[2]; w++, p += r->tap_step[2]) {                     \
                     AMG_UNROLL(4)                                                                   \
                     for (int k = 0; k < n; k++) {                                                   \
                         row[k] = f(row[k], load(p + k * VF_LANES));                                 \
@@ -65,10 +65,10 @@
 
 #define POOL_WINDOWS(f, zero, finish)                                                               \
     do {                                                                                            \
-        for (int64_t i = 0; i < r->windows; i++) {                                                  \
+        for (ptrdiff_t i = 0; i < r->windows; i++) {                                                  \
             const float *x = r->x + i * r->x_step;                                                  \
             float *y = r->y + i * r->y_step;                                                        \
-            int64_t c = 0;                                                                          \
+            ptrdiff_t c = 0;                                                                          \
             for (; !AMG_SMALL && c + POOL_BLOCK <= r->channels; c += POOL_BLOCK) {                  \
                 POOL_ANY(4, vf_load, vf_store, f, zero, finish);                                    \
             }                                                                                       \
@@ -76,7 +76,7 @@
                 POOL_ANY(1, vf_load, vf_store, f, zero, finish);                                    \
             }                                                                                       \
             if (c < r->channels) {                                                                  \
-                const int64_t left = r->channels - c;                                               \
+                const ptrdiff_t left = r->channels - c;                                               \
                 POOL_ANY(1, POOL_LAST, POOL_STORE_LAST, f, zero, finish);                           \
             }                                                                                       \
         }                                                                                           \

@@ -13,6 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifndef SILENT
+#define SILENT 0 /* 1: of a build without messages */
+#endif
+
 #define SUMMED 16 /* the checksum covers what follows this offset, up to the weights */
 
 static uint64_t number(const unsigned char *p, int bytes)
@@ -62,7 +66,7 @@ static int attempt(const unsigned char *data, size_t size, uint32_t flags)
     o.errbuf_size = sizeof message;
     o.flags = flags;
     if (amg_open(&o, &m) != AMG_OK) {
-        if (!message[0] || m) {
+        if ((!message[0] && !SILENT) || m) {
             fprintf(stderr, "refused without a message, or with a model\n");
             exit(1);
         }
