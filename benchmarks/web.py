@@ -2,8 +2,8 @@
 
     python benchmarks/web.py [NAME ...] [--rounds 3] [--seconds 1] [--layers]
 
-Shown are the best of the rounds' medians, the time from create to the first result, and sizes. The last line is the
-geometric mean of the ratios of the times.
+Shown are the fastest runs, which other work on the machine disturbs least, the time from create to the first result, and
+sizes. The last line is the geometric mean of the ratios of the times.
 """
 
 from __future__ import annotations

@@ -23,7 +23,6 @@ FLAGS = (
     "-sSTANDALONE_WASM",
     "-sALLOW_MEMORY_GROWTH=1",
     f"-sTOTAL_STACK={STACK}",
-    "-sMALLOC=emmalloc",
 )
 LEFT_OUT = ("NO_FILE", "NO_THREADS")  # what there is no system for
 _REEXPORT = re.compile(r'(?m)^export \{(.*)\} from "[^"]+";$')
