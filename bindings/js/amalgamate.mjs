@@ -77,7 +77,7 @@ export class Model {
   shape(name) {
     const shape = this.#shapes[name] ?? this.#here().outputs.find((t) => t.name === name)?.shape;
     if (!shape) throw new ModelError("ARGUMENT", `there is no output '${name}'`);
-    return shape;
+    return [...shape];
   }
 
   /** What the last run cost: [{ name, op, ms, macs, bytes }] by layer; bytes are those of activations then alive. */

@@ -9,7 +9,7 @@ const KINDS = { 1: ["float32", Float32Array], 2: ["int64", BigInt64Array] };
 const WEIGHTS = () => null; // where the weights are, unless the module embeds them
 
 export class Engine {
-  #c; #model; #session; #weights = 0; #options;
+  #c; #model; #session; #weights = 0; #options; #tensors = [[], []];
 
   /** Options as Model.create has them. */
   static async load({ wasmUrl, wasm, weightsUrl, weights, onProgress, signal, ...options }) {
@@ -87,8 +87,8 @@ export class Engine {
     this.#check(this.#c.run(this.#session));
     const outputs = {}, shapes = {};
     this.outputs.forEach(({ name }, i) => {
-      outputs[name] = this.#view(OUTPUT, i).slice();
-      shapes[name] = this.#describe(OUTPUT, i).shape;
+      const { shape, view } = this.#tensor(OUTPUT, i);
+      [outputs[name], shapes[name]] = [view.slice(), shape];
     });
     return [outputs, shapes];
   }
@@ -121,7 +121,7 @@ export class Engine {
   }
 
   dispose() {
-    this.#c = null; // and with it the module's memory
+    this.#c = this.#tensors = null; // and with them the module's memory
   }
 
   #fill(tensor, i, feed) {
@@ -132,14 +132,15 @@ export class Engine {
     }
     if (!(data instanceof Kind)) throw new ModelError("INPUT_TYPE", `input '${name}' expects ${dtype} in a ${Kind.name}`);
     attached(data, `input '${name}'`);
-    const now = this.#describe(INPUT, i).shape;
+    const now = this.#tensor(INPUT, i).shape;
     if (wanted.length !== now.length || wanted.some((d, axis) => d !== now[axis])) {
       const dims = this.#put(new Uint8Array(new Float64Array(wanted).buffer));
       const status = this.#c.set_shape(this.#session, i, dims, wanted.length);
       this.#c.release(dims);
       this.#check(status, "INPUT_SHAPE");
+      this.#tensors = [[], []];
     }
-    const place = this.#view(INPUT, i);
+    const place = this.#tensor(INPUT, i).view;
     if (data.length !== place.length) {
       throw new ModelError("INPUT_SHAPE", `input '${name}' expects ${place.length} numbers [${wanted}], got ${data.length}`);
     }
@@ -156,10 +157,13 @@ export class Engine {
     return { name: this.#text(this.#c.tensor_name()), dtype: KINDS[type][0], type, shape };
   }
 
-  /** The memory of a tensor; good until the module's memory grows. */
-  #view(kind, i) {
+  /** The shape of an input or output, and its memory as an array; kept until another shape or more memory moves it. */
+  #tensor(kind, i) {
+    const kept = this.#tensors[kind][i], { buffer } = this.#c.memory;
+    if (kept?.view.buffer === buffer) return kept;
     const { shape, type } = this.#describe(kind, i);
-    return new KINDS[type][1](this.#c.memory.buffer, this.#c.data(this.#session, kind, i), shape.reduce((a, b) => a * b, 1));
+    const view = new KINDS[type][1](buffer, this.#c.data(this.#session, kind, i), shape.reduce((a, b) => a * b, 1));
+    return (this.#tensors[kind][i] = { shape, view });
   }
 
   #alloc(bytes) {

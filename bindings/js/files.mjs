@@ -79,7 +79,8 @@ export function imports(module, memory) {
   const system = stubs.wasi_snapshot_preview1;
   if (system?.clock_time_get) {
     system.clock_time_get = (id, precision, at) => {
-      new DataView(memory().buffer).setBigUint64(at, BigInt(Math.round(performance.now() * 1e6)), true);
+      const ns = Math.round(performance.now() * 1e6);
+      new Uint32Array(memory().buffer, at, 2).set([ns % 2 ** 32, ns / 2 ** 32]); // a 64-bit number
       return 0;
     };
   }

@@ -6,9 +6,9 @@
 #define AMG_ISA(name) name##__wasm
 #define AMG_SIMD_REGION 0
 #define VF_LANES 4
-#define AMG_TILE_ROWS 4 /* gemm: rows and output lanes of a register tile: 8 accumulators, for hosts of 16 registers */
-#define AMG_TILE_SMALL 2 /* rows of the second tile height, for what is left */
-#define AMG_TILE_LANES 8
+#define AMG_TILE_ROWS 2 /* gemm: rows and output lanes of a register tile: 8 accumulators, for hosts of 16 registers */
+#define AMG_TILE_SMALL 1 /* rows of the second tile height, for what is left */
+#define AMG_TILE_LANES 16
 
 typedef v128_t vf;
 typedef v128_t vi;
@@ -19,11 +19,18 @@ AMG_SIMD_FN void vf_store(float *p, vf x) { wasm_v128_store(p, x); }
 
 AMG_SIMD_FN vf vf_loadn(const float *p, int64_t n)
 {
+    if (n >= 4) {
+        return wasm_v128_load(p);
+    }
     return wasm_f32x4_make(n > 0 ? p[0] : 0.0f, n > 1 ? p[1] : 0.0f, n > 2 ? p[2] : 0.0f, n > 3 ? p[3] : 0.0f);
 }
 
 AMG_SIMD_FN void vf_storen(float *p, vf x, int64_t n)
 {
+    if (n >= 4) {
+        wasm_v128_store(p, x);
+        return;
+    }
     if (n > 0) {
         p[0] = wasm_f32x4_extract_lane(x, 0);
     }
