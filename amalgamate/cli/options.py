@@ -190,7 +190,8 @@ def model_options(function: Callable[..., Any], default: str | None = None) -> C
     wrapped: Callable[..., Any] = command
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)
-    return click.argument("model", type=click.Path(path_type=Path), default=default, required=default is None)(wrapped)
+    absent: dict[str, Any] = {"required": True} if default is None else {"default": default}
+    return click.argument("model", type=click.Path(path_type=Path), **absent)(wrapped)
 
 
 def image_spec(
