@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -12,8 +14,10 @@ import pytest
 
 import amalgamate as am
 import nets
-from amalgamate import cli, packages
-from tools import npm_packages, tool
+from amalgamate import cli, packages, toolchains
+from amalgamate.packages import npm
+from amalgamate.writers import c_source
+from tools import ROOT, npm_packages, tool
 
 LABELS = [f'digit "{i}"' for i in range(10)]
 JS = Path(__file__).parent / "js"
@@ -178,3 +182,22 @@ def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert "npm" in capsys.readouterr().err
     assert cli.run(["package", "digits", "--as", "npm", "--package-version", "one"]) == 1
     assert "E107" in capsys.readouterr().err
+
+
+def test_error_codes_are_the_same_everywhere() -> None:
+    """What the JavaScript throws, what the types list, and what the manual explains."""
+    thrown: set[str] = set()
+    for path in (ROOT / "bindings" / "js").glob("*.mjs"):
+        for call in re.findall(r"new ModelError\(([^`]*?)[`,]\s", path.read_text()):
+            thrown |= set(re.findall(r'"([A-Z_]+)"', call))
+        thrown |= set(re.findall(r'#check\([^;]*"([A-Z_]+)"\)', path.read_text()))
+        thrown |= set(re.findall(r'(?:code = |\?\? )"([A-Z_]+)"', path.read_text()))
+    assert thrown == set(npm.ERRORS)
+    manual = (ROOT / "docs" / "web.md").read_text()
+    assert set(re.findall(r"`([A-Z]+(?:_[A-Z]+)*)`", manual)) == set(npm.ERRORS)
+
+
+def test_runtime_with_every_operator_is_small(tmp_path: Path) -> None:
+    tool("emcc")
+    source = c_source.write(c_source.runtime_pair(), tmp_path)[0]
+    assert len(gzip.compress(toolchains.build(source, "wasm").read_bytes(), 9)) <= 80 << 10
