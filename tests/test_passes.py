@@ -261,3 +261,12 @@ def test_a_picture_of_one_channel_is_reshaped_to_whatever_size_it_has() -> None:
     graph.tensors["x"].shape = (2, 1, 9, 7)
     graph.infer()
     assert graph.tensors[graph.outputs[0]].shape == (2, 4, 9, 7)
+
+
+def test_a_merged_reshape_follows_the_batch() -> None:
+    net = Net(1, 1, 4, 6)
+    y = net.op("reshape", net.op("reshape", "x", target=(0, 4, 6)), target=(0, 1, 4, 6))
+    graph = check(net.done(net.conv(net.op("reshape", net.op("relu", y), target=(0, 1, 6, 4)), 2)))
+    graph.tensors["x"].shape = (3, 1, 4, 6)
+    graph.infer()
+    assert graph.tensors[graph.outputs[0]].shape == (3, 2, 6, 4)

@@ -26,7 +26,8 @@ def _merged(op: Reshape, first: Shape, middle: Shape, last: Shape) -> tuple[int,
     """The second target for the first input: a copied batch stays copied, any other copied axis becomes its number."""
     target = list(op.target)
     for i, n in enumerate(target):
-        batch = i == 0 and first[:1] == middle[:1]
-        if n < -1 or (n == 0 and not op.allowzero and not batch):
-            target[i] = last[i]
+        if n == -1 or n > 0 or (n == 0 and op.allowzero):
+            continue
+        batch = i == 0 and n in (0, -2) and first[:1] == middle[:1]
+        target[i] = 0 if batch else last[i]
     return tuple(target)
