@@ -7,7 +7,7 @@ const { Model, hasSimd } = await import(new URL(document.body.dataset.model, imp
 const { start } = await import(kind === "digits" ? "./draw.mjs" : "./look.mjs");
 document.body.classList.add(kind);
 
-let model = null, busy = false, waiting = null, spoken = "", lastCharts = 0;
+let model = null, busy = false, waiting = null, spoken = "", lastCharts = 0, wipes = 0;
 
 /** Loads the model, again after a failure or when the worker is switched on or off. */
 async function load() {
@@ -43,13 +43,13 @@ function see(picture) {
 
 async function next() {
   while (model && waiting) {
-    const picture = waiting;
+    const picture = waiting, wipe = wipes;
     waiting = null;
     busy = true;
     try {
       const begun = performance.now();
       const best = await model.classify(picture, { topK: kind === "digits" ? 10 : 5, transfer: false });
-      show(best, performance.now() - begun);
+      if (wipe === wipes) show(best, performance.now() - begun); // else the pad was wiped before the answer came
       if (!waiting || begun - lastCharts > 1000) await charts((lastCharts = begun));
       $("state").textContent = "";
     } catch (error) {
@@ -95,6 +95,7 @@ function bar() {
 
 function clear() {
   waiting = null;
+  wipes++;
   $("bars").replaceChildren();
   $("answer").textContent = "\u00a0";
   $("speed").textContent = spoken = "";
