@@ -32,7 +32,8 @@ def module(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("go")
     built = digits()
     packages.write(built, "go", folder, packages.About("example.com/me/digits", "1.2.3"))
-    (folder / "model_test.go").write_bytes((ROOT / "tests" / "go" / "model_test.go").read_bytes())
+    for test in (ROOT / "tests" / "go").glob("*_test.go"):
+        (folder / test.name).write_bytes(test.read_bytes())
     (folder / "testdata").mkdir()
     (folder / "testdata" / "golden.txt").write_bytes(VECTORS.read_bytes())
     (folder / "testdata" / "digits.amg").write_bytes(built.data)
