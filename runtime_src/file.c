@@ -20,28 +20,27 @@
 #endif
 
 #if defined(_WIN32)
-/* file_map: the bytes of a file, or NULL. *copied: they are in memory that was allocated rather than in a mapping. */
-static void *file_map(const char *path, const amg_memory *memory, size_t *bytes, int32_t *copied)
+/* file_map: the bytes of a file. *copied: they are in memory that was allocated rather than in a mapping. */
+static int32_t file_map(const char *path, const amg_memory *memory, void **map, size_t *bytes, int32_t *copied)
 {
     HANDLE mapping = NULL, file;
     LARGE_INTEGER size;
-    void *map = NULL;
     (void)memory;
     *copied = 0; /* amg_load copies; a mapped file cannot be cut on this system */
     file = CreateFileA(path, GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, NULL);
     if (file == INVALID_HANDLE_VALUE) {
-        return NULL;
+        return AMG_E_FILE;
     }
     if (GetFileSizeEx(file, &size) && size.QuadPart > 0 && (uint64_t)size.QuadPart <= SIZE_MAX) {
         mapping = CreateFileMappingA(file, NULL, PAGE_READONLY, 0, 0, NULL);
-        map = mapping ? MapViewOfFile(mapping, FILE_MAP_READ, 0, 0, 0) : NULL;
+        *map = mapping ? MapViewOfFile(mapping, FILE_MAP_READ, 0, 0, 0) : NULL;
         *bytes = (size_t)size.QuadPart;
     }
     if (mapping) {
         CloseHandle(mapping);
     }
     CloseHandle(file);
-    return map;
+    return *map ? AMG_OK : AMG_E_FILE;
 }
 
 AMG_INTERNAL void amg_file_unmap(void *map, size_t bytes)
@@ -65,30 +64,30 @@ static int32_t file_read(int file, char *to, size_t bytes)
     return 1;
 }
 
-static void *file_map(const char *path, const amg_memory *memory, size_t *bytes, int32_t *copied)
+static int32_t file_map(const char *path, const amg_memory *memory, void **map, size_t *bytes, int32_t *copied)
 {
     struct stat info;
-    void *map = NULL;
+    int32_t status = AMG_E_FILE;
     const int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file < 0) {
-        return NULL;
+        return AMG_E_FILE;
     }
     if (fstat(file, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0
         && (uint64_t)info.st_size <= SIZE_MAX / 2) {
         *bytes = (size_t)info.st_size;
         if (*copied) {
-            map = amg_memory_get(memory, *bytes);
-            if (map && !file_read(file, (char *)map, *bytes)) {
-                amg_memory_put(memory, map);
-                map = NULL;
+            *map = amg_memory_get(memory, *bytes);
+            status = !*map ? AMG_E_MEMORY : file_read(file, (char *)*map, *bytes) ? AMG_OK : AMG_E_FILE;
+            if (status != AMG_OK) {
+                amg_memory_put(memory, *map);
             }
         } else {
-            map = mmap(NULL, *bytes, PROT_READ, MAP_PRIVATE, file, 0);
-            map = map == MAP_FAILED ? NULL : map;
+            *map = mmap(NULL, *bytes, PROT_READ, MAP_PRIVATE, file, 0);
+            status = *map != MAP_FAILED ? AMG_OK : errno == ENOMEM ? AMG_E_MEMORY : AMG_E_FILE;
         }
     }
     close(file);
-    return map;
+    return status;
 }
 
 AMG_INTERNAL void amg_file_unmap(void *map, size_t bytes)
@@ -96,25 +95,25 @@ AMG_INTERNAL void amg_file_unmap(void *map, size_t bytes)
     munmap(map, bytes);
 }
 #else
-static void *file_map(const char *path, const amg_memory *memory, size_t *bytes, int32_t *copied)
+static int32_t file_map(const char *path, const amg_memory *memory, void **map, size_t *bytes, int32_t *copied)
 {
     FILE *file = fopen(path, "rb");
-    void *data = NULL;
+    int32_t status = AMG_E_FILE;
     long size;
     *copied = 1;
     if (!file) {
-        return NULL;
+        return AMG_E_FILE;
     }
     if (fseek(file, 0, SEEK_END) == 0 && (size = ftell(file)) > 0 && fseek(file, 0, SEEK_SET) == 0) {
-        data = amg_memory_get(memory, (size_t)size);
+        *map = amg_memory_get(memory, (size_t)size);
         *bytes = (size_t)size;
-        if (data && fread(data, 1, (size_t)size, file) != (size_t)size) {
-            amg_memory_put(memory, data);
-            data = NULL;
+        status = !*map ? AMG_E_MEMORY : fread(*map, 1, *bytes, file) == *bytes ? AMG_OK : AMG_E_FILE;
+        if (status != AMG_OK) {
+            amg_memory_put(memory, *map);
         }
     }
     fclose(file);
-    return data;
+    return status;
 }
 
 AMG_INTERNAL void amg_file_unmap(void *map, size_t bytes)
@@ -128,7 +127,7 @@ AMG_API int32_t amg_open_file(const char *path, const amg_options *opt, amg_mode
 {
     amg_options o;
     amg_memory memory;
-    void *map;
+    void *map = NULL;
     size_t bytes = 0;
     int32_t status, copied;
     if (!path || !out) {
@@ -143,9 +142,10 @@ AMG_API int32_t amg_open_file(const char *path, const amg_options *opt, amg_mode
     memory.release = o.release;
     memory.user = o.user;
     copied = (o.flags & AMG_OPEN_COPY) != 0;
-    map = file_map(path, &memory, &bytes, &copied);
-    if (!map) {
-        return amg_say(o.errbuf, o.errbuf_size, AMG_E_FILE, "cannot open or read, or empty", path);
+    status = file_map(path, &memory, &map, &bytes, &copied);
+    if (status != AMG_OK) {
+        return amg_say(o.errbuf, o.errbuf_size, status,
+                       status == AMG_E_MEMORY ? "no memory for the file" : "cannot open or read, or empty", path);
     }
     o.data = map;
     o.size = bytes;

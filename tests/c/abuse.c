@@ -4,7 +4,8 @@
  *   abuse FILE flipped       every byte of the control region changed, without a new checksum: refused
  *   abuse FILE forged N SEED N random changes with the checksum made right: refused or run
  *   abuse FILE swept         every byte of the control region set to telling values, checksum made right: refused or run
- *   abuse FILE starved       an allocator that fails at its n-th call, for every n: a status, and nothing lost
+ *   abuse FILE starved       an allocator that fails at its n-th call, for every n, the bytes being given, read or
+ *                            mapped: a status, and nothing lost
  *   abuse FILE given         as it is: must open and run
  * Copies lie in blocks of their exact size, so that a read beyond is seen. Prints how many copies ran. */
 #include "amg.h"
@@ -212,8 +213,8 @@ static void starving_release(void *user, void *memory)
     free(memory);
 }
 
-/* The number of calls at which everything succeeds at last. */
-static long starved(const unsigned char *data, size_t size)
+/* The number of calls at which everything succeeds at last. path: NULL for the bytes in memory. */
+static long starved(const unsigned char *data, size_t size, const char *path, uint32_t flags)
 {
     for (long n = 0;; n++) {
         hunger h = {n, 0, 0};
@@ -229,8 +230,8 @@ static long starved(const unsigned char *data, size_t size)
         o.alloc = starving_alloc;
         o.release = starving_release;
         o.user = &h;
-        o.flags = AMG_OPEN_COPY;
-        status = amg_open(&o, &m);
+        o.flags = flags;
+        status = path ? amg_open_file(path, &o, &m) : amg_open(&o, &m);
         if (status == AMG_OK) {
             const int sized = amg_arena_size(m, NULL) > 0;
             status = amg_session_new(m, NULL, &s);
@@ -256,6 +257,15 @@ static long starved(const unsigned char *data, size_t size)
     }
 }
 
+/* The calls of the way that makes the fewest. */
+static long starved_each_way(const unsigned char *data, size_t size, const char *path)
+{
+    const long given = starved(data, size, NULL, AMG_OPEN_COPY);
+    const long copied = starved(data, size, path, AMG_OPEN_COPY), mapped = starved(data, size, path, 0);
+    const long least = given < copied ? given : copied;
+    return least < mapped ? least : mapped;
+}
+
 int main(int argc, char **argv)
 {
     FILE *file = argc > 2 ? fopen(argv[1], "rb") : NULL;
@@ -271,7 +281,7 @@ int main(int argc, char **argv)
               : strcmp(mode, "flipped") == 0 ? flipped(data, size)
               : strcmp(mode, "swept") == 0   ? swept(data, size)
               : strcmp(mode, "forged") == 0  ? forged(data, size, argc > 3 ? atol(argv[3]) : 1000)
-              : strcmp(mode, "starved") == 0 ? starved(data, size)
+              : strcmp(mode, "starved") == 0 ? starved_each_way(data, size, argv[1])
               : strcmp(mode, "given") == 0   ? attempt(data, size, AMG_OPEN_VERIFY)
                                              : -1;
     }
