@@ -31,7 +31,7 @@ PACKAGES = {
     "ziglang": ("compile --target <any zig triple>, and a C compiler where there is none", "zig"),
 }
 # Flags of /proc/cpuinfo -> the instruction set of ours that they give.
-SETS = {"AVX2": ("avx2", "fma"), "AVX-512": ("avx512f", "avx512vl"), "NEON": ("asimd",)}
+SETS = {"SSE2": ("sse2",), "AVX2": ("avx2", "fma"), "AVX-512": ("avx512f", "avx512vl"), "NEON": ("asimd",)}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Weights as the runtime reads them: plain, in panels of 16 outputs, or in rows padded to 16 lanes.
 
-One layout serves every instruction set: 16 lanes are one AVX-512 register, two of AVX2, four of NEON or WebAssembly.
+One layout serves every instruction set: 16 lanes are one AVX-512 register, two of AVX2, four of SSE2, NEON or WebAssembly.
 """
 
 from __future__ import annotations

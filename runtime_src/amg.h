@@ -47,9 +47,9 @@ extern "C" {
 
 /* Instruction sets, for amg_session_options.isa. */
 #define AMG_ISA_AUTO 0
-#define AMG_ISA_SCALAR 1
-#define AMG_ISA_SSE2 2
-#define AMG_ISA_AVX2 3 /* with FMA */
+#define AMG_ISA_SCALAR 1 /* plain C: where there are no vectors, or with AMG_SCALAR_ONLY */
+#define AMG_ISA_SSE2 2   /* what every x86-64 runs; 32-bit x86 compiled for it */
+#define AMG_ISA_AVX2 3   /* with FMA */
 #define AMG_ISA_AVX512 4
 #define AMG_ISA_NEON 5
 #define AMG_ISA_WASM 6
@@ -64,7 +64,7 @@ extern "C" {
 #define AMG_MAX_NDIM 8
 
 /* Flags of amg_options. */
-#define AMG_OPEN_COPY 1   /* copy the weights too: the caller's bytes may go away or change afterwards */
+#define AMG_OPEN_COPY 1   /* copy the weights too: the caller's bytes may go away or change afterwards; always on big-endian */
 #define AMG_OPEN_VERIFY 2 /* check the checksum of the weights as well (reads all of them) */
 
 /* Flags of amg_session_options. */

@@ -17,11 +17,13 @@
 #define AMG_MAYBE_UNUSED __attribute__((unused))
 #define AMG_RESTRICT __restrict__
 #define AMG_FORCE_INLINE inline __attribute__((always_inline))
+#define AMG_NO_INLINE __attribute__((noinline))
 #define AMG_PRAGMA(text) _Pragma(#text)
 #else
 #define AMG_MAYBE_UNUSED
 #define AMG_RESTRICT
 #define AMG_FORCE_INLINE inline
+#define AMG_NO_INLINE
 #endif
 /* Before a loop: unroll it n times; or entirely, where its count is a constant of at most n. */
 #if defined(__clang__)
@@ -62,8 +64,13 @@
 #else
 #define AMG_HAVE_WASM 0
 #endif
+#if !defined(AMG_SCALAR_ONLY) && !defined(__wasm__) && (defined(__SSE2__) || defined(_M_X64))
+#define AMG_HAVE_SSE2 1 /* every x86-64, and 32 bits where the compiler may use it */
+#else
+#define AMG_HAVE_SSE2 0
+#endif
 /* Where every machine of the target has vectors, scalar kernels would be dead weight. */
-#define AMG_HAVE_SCALAR (!AMG_HAVE_NEON && !AMG_HAVE_WASM)
+#define AMG_HAVE_SCALAR (!AMG_HAVE_SSE2 && !AMG_HAVE_NEON && !AMG_HAVE_WASM)
 
 /* A scalar build optimised for size, as for a microcontroller, leaves out what only explains or speeds up: statuses come
  * without messages, convolutions do without Winograd's way and with one low tile at a time (so the arena is smaller than a
@@ -80,6 +87,13 @@
 #define AMG_WINOGRAD 0
 #else
 #define AMG_WINOGRAD 1
+#endif
+
+/* Files are little-endian. On a machine of the other order a model has its own copy of the weights, with bytes swapped. */
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define AMG_BIG_ENDIAN 1
+#else
+#define AMG_BIG_ENDIAN 0
 #endif
 
 /* Threads are those of Windows or POSIX. */

@@ -2,6 +2,9 @@
  * compiler targets elsewhere. */
 #include "cpu.h"
 
+/* What every machine of the target runs. */
+#define CPU_LEAST (AMG_HAVE_SSE2 ? AMG_ISA_SSE2 : AMG_HAVE_NEON ? AMG_ISA_NEON : AMG_HAVE_WASM ? AMG_ISA_WASM : AMG_ISA_SCALAR)
+
 #if AMG_HAVE_X86
 #if defined(_MSC_VER)
 #include <immintrin.h>
@@ -47,11 +50,11 @@ static int32_t cpu_detect(void)
     cpu_id(1, leaf1);
     cpu_id(7, leaf7);
     if (!(leaf1[2] & osxsave) || !(leaf1[2] & avx) || !(leaf1[2] & fma) || !(leaf7[1] & avx2)) {
-        return AMG_ISA_SCALAR;
+        return CPU_LEAST;
     }
     saved = cpu_saved();
     if ((saved & 0x06u) != 0x06u) { /* XMM, YMM */
-        return AMG_ISA_SCALAR;
+        return CPU_LEAST;
     }
     return (leaf7[1] & avx512) == avx512 && (saved & 0xe6u) == 0xe6u ? AMG_ISA_AVX512 : AMG_ISA_AVX2; /* and ZMM */
 }
@@ -61,17 +64,13 @@ AMG_INTERNAL int32_t amg_isa_best(void)
 {
 #if AMG_HAVE_X86
     return cpu_detect();
-#elif AMG_HAVE_NEON
-    return AMG_ISA_NEON;
-#elif AMG_HAVE_WASM
-    return AMG_ISA_WASM;
 #else
-    return AMG_ISA_SCALAR;
+    return CPU_LEAST;
 #endif
 }
 
 AMG_INTERNAL int32_t amg_isa_runs(int32_t isa)
 {
     const int32_t best = amg_isa_best();
-    return (isa == AMG_ISA_SCALAR && AMG_HAVE_SCALAR) || isa == best || (isa == AMG_ISA_AVX2 && best == AMG_ISA_AVX512);
+    return isa == CPU_LEAST || isa == best || (isa == AMG_ISA_AVX2 && best == AMG_ISA_AVX512);
 }

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from ctypes import POINTER, byref, c_char_p, c_float, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,8 @@ WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werr
 INPUT, OUTPUT = 0, 1
 ISA = {"auto": 0, "scalar": 1, "sse2": 2, "avx2": 3, "avx512": 4, "neon": 5, "wasm": 6}
 DTYPES = {1: np.dtype(np.float32), 2: np.dtype(np.int64)}
+Changes = tuple[tuple[str, str], ...]  # C files of the runtime, each with a flag that it alone is compiled with
+SCALAR: Changes = tuple((name, "-DAMG_SCALAR_ONLY") for name in ("cpu.c", "generated/kernels.c"))
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.M)
 
 
@@ -83,8 +85,10 @@ def _object(name: str, path: Path, files: Mapping[str, str], flags: tuple[str, .
 
 
 @cache
-def objects(ops: tuple[str, ...], flags: tuple[str, ...] = ("-O2", "-fPIC"), compiler: str = "gcc") -> list[Path]:
-    """An object file of each C file of a runtime with these operators."""
+def objects(
+    ops: tuple[str, ...], flags: tuple[str, ...] = ("-O2", "-fPIC"), compiler: str = "gcc", changes: Changes = ()
+) -> list[Path]:
+    """An object file of each C file of a runtime with these operators; a flag more for each file of `changes`."""
     files = sources(ops)
     root = cache_folder() / hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:24]
     built = []
@@ -94,7 +98,8 @@ def objects(ops: tuple[str, ...], flags: tuple[str, ...] = ("-O2", "-fPIC"), com
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(files[name])
-        built.append(_object(name, path, files, flags, compiler))
+        more = tuple(flag for changed, flag in changes if changed == name)
+        built.append(_object(name, path, files, (*flags, *more), compiler))
     return built
 
 
@@ -112,9 +117,9 @@ def broken() -> dict[str, str]:
 
 
 @cache
-def shared_library() -> Path:
+def shared_library(changes: Changes = ()) -> Path:
     """The runtime with every operator as a shared library."""
-    parts = [str(o) for o in objects(tuple(op for op in all_ops() if op not in broken()))]
+    parts = [str(o) for o in objects(tuple(op for op in all_ops() if op not in broken()), changes=changes)]
     return _once(" ".join(parts), ".so", [tool("gcc"), "-shared", *parts, "-lm", "-o"])
 
 
@@ -196,8 +201,8 @@ _SIGNATURES: dict[str, tuple[object, list[object]]] = {
 
 
 @cache
-def library() -> ctypes.CDLL:
-    lib = ctypes.CDLL(str(shared_library()))
+def library(changes: Changes = ()) -> ctypes.CDLL:
+    lib = ctypes.CDLL(str(shared_library(changes)))
     for name, (result, arguments) in _SIGNATURES.items():
         function = getattr(lib, name)
         function.restype, function.argtypes = result, arguments
@@ -205,10 +210,20 @@ def library() -> ctypes.CDLL:
 
 
 class Model:
-    """An opened model; `data` stays alive with it. Raises CError."""
+    """An opened model; `data` stays alive with it; its library has the files of `changes` compiled so. Raises CError."""
 
-    def __init__(self, data: bytes | None = None, /, path: str | None = None, flags: int = 0, **fields: object) -> None:
-        self.lib, self.handle = library(), c_void_p()
+    def __init__(
+        self,
+        data: bytes | None = None,
+        /,
+        path: str | None = None,
+        flags: int = 0,
+        changes: Changes = (),
+        **fields: object,
+    ) -> None:
+        self.lib, self.handle = library(changes), c_void_p()
+        self.scalar = None if changes == SCALAR else partial(Model, data, path, flags, SCALAR, **fields)
+        self.twins: list[Model] = []
         self.message = ctypes.create_string_buffer(256)
         if data is not None:  # 64-byte aligned, as a mapped file is
             raw = np.empty(len(data) + 64, np.uint8)
@@ -235,7 +250,8 @@ class Model:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.lib.amg_close(self.handle)
+        for model in (self, *self.twins):
+            model.lib.amg_close(model.handle)
 
     def tensor(self, kind: int, i: int) -> CTensor:
         info = CTensor()
@@ -246,6 +262,10 @@ class Model:
         return int(self.lib.amg_arena_size(self.handle, byref(SessionOptions(ctypes.sizeof(SessionOptions), **fields))))
 
     def session(self, isa: str = "auto", **fields: object) -> Session:
+        """A session; one of scalar kernels is of the same model in a library that holds them."""
+        if isa == "scalar" and self.scalar:
+            self.twins += [] if self.twins else [self.scalar()]
+            return Session(self.twins[0], isa, **fields)
         return Session(self, isa, **fields)
 
 
@@ -310,7 +330,7 @@ def _runs(isa: str) -> bool:
     graph = Graph("probe", {"x": Tensor("x", (1,))}, [], ["x"], ["x"])
     with Model(model_file.write(plan(graph))) as model:
         try:
-            with model.session(isa):
+            with Session(model, isa):
                 return True
         except CError as e:
             assert e.status == -6, e
@@ -318,9 +338,15 @@ def _runs(isa: str) -> bool:
 
 
 @cache
-def isas() -> list[str]:
-    """The instruction sets that this machine runs, scalar first."""
+def held() -> list[str]:
+    """The instruction sets that a library compiled here holds and that this machine runs, the least first."""
     return [name for name in ISA if name != "auto" and _runs(name)]
+
+
+@cache
+def isas() -> list[str]:
+    """The instruction sets to test: scalar kernels, also where vectors stand in for them, and those that are held."""
+    return list(dict.fromkeys(["scalar", *held()]))
 
 
 # ---- graphs -----------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import amalgamate
+import harness
 from amalgamate import cli
 from amalgamate.benchmark import engines, jobs, layers, machine, picture, report, rounds
 from amalgamate.benchmark.engines import OURS, PEERS
@@ -138,7 +139,7 @@ def test_conditions_name_who_is_held_and_who_is_missing(monkeypatch: pytest.Monk
 
 def test_layers_of_a_network() -> None:
     built = amalgamate.build(DIGITS)
-    with amalgamate.load(built.compile(), isa="scalar") as model:
+    with amalgamate.load(built.compile()) as model:
         rated = layers.rate(model, {model.inputs[0].name: X}, built.plan, runs=3)
     by_op = {n.op: n for n in rated}
     assert sum(n.macs for n in rated) == built.plan.graph.macs()
@@ -219,12 +220,12 @@ def test_worker_answers_a_request_on_stdin(tmp_path: Path) -> None:
     request = {
         "engine": OURS, "files": [str(p) for p in files(built.data, tmp_path)], "inputs": str(tmp_path / "in.npz"),
         "names": ["image"], "outputs": built.plan.graph.outputs, "results": str(tmp_path / "out.npz"), "threads": 1,
-        "isa": "scalar", "seconds": 0.0, "cpus": machine.chosen(1),
+        "isa": "auto", "seconds": 0.0, "cpus": machine.chosen(1),
     }  # fmt: skip
     done = subprocess.run(rounds.WORKER, input=json.dumps(request), capture_output=True, text=True, check=True)
     answer = json.loads(done.stdout.splitlines()[-1])
     assert answer["runs"] >= 5 and answer["ms"] > 0 and answer["load_ms"] > 0 and answer["mib"] > 0
-    with np.load(tmp_path / "out.npz") as found, amalgamate.load(built.compile(), isa="scalar") as model:
+    with np.load(tmp_path / "out.npz") as found, amalgamate.load(built.compile()) as model:
         assert np.array_equal(found["arr_0"], model.run(None, {"image": X})[0])
 
 
@@ -318,14 +319,15 @@ def test_command_names_missing_peers(capsys: pytest.CaptureFixture[str], monkeyp
 
 
 def test_command_writes_page_and_pictures(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    least = harness.held()[0]
     code, out, err = bench(
-        capsys, "digits", "--rounds", 1, "--seconds", 0, "--per-layer", "--isa", "scalar", "-o", tmp_path
+        capsys, "digits", "--rounds", 1, "--seconds", 0, "--per-layer", "--isa", least, "-o", tmp_path
     )
     assert code == 0, err
     assert "of peak" in out and "weighted by time" in out
     page = (tmp_path / "bench.md").read_text()
     assert (
-        "| conv1 | conv |" in page and "![roofline.svg](roofline.svg)" in page and "amalgamate held to scalar" in page
+        "| conv1 | conv |" in page and "![roofline.svg](roofline.svg)" in page and f"amalgamate held to {least}" in page
     )
     assert "digits" in svg((tmp_path / "roofline.svg").read_text())
 
@@ -356,6 +358,6 @@ def test_networks_of_a_batch(tmp_path: Path) -> None:
 
     path = networks.write(tmp_path, "lenet", 3)
     built = amalgamate.build(path)
-    with amalgamate.load(built.compile(), isa="scalar") as model:
+    with amalgamate.load(built.compile()) as model:
         x = np.random.default_rng(0).standard_normal((3, 1, 28, 28)).astype(np.float32)
         assert model.run(None, {"data": x})[0].shape == (3, 10)

@@ -230,7 +230,7 @@ def test_modular_and_amalgamated_build_give_the_same_bits(lenet: am.Built, tmp_p
     import harness
 
     x = np.random.default_rng(1).standard_normal((1, 1, 28, 28)).astype(np.float32)
-    for isa in harness.ISAS:
+    for isa in harness.held():
         with (
             am.Model(lenet.compile(), isa=isa) as model,
             am.Model(harness.shared_library(), lenet.data, isa=isa) as modular,

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator
 from ctypes import c_void_p
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,26 +45,11 @@ OPS = ("concat", "conv", "dense", "depthwise_conv", "max_pool", "relu", "reshape
 TASKS = Path("/proc/self/task")
 
 
-@cache
-def eager_library() -> ctypes.CDLL:
-    """The runtime, but for a step too small for threads there is none: so that small cases are cut too."""
-    ops = tuple(op for op in harness.all_ops() if op not in harness.broken())
-    path, files = folder("runtime_src") / "exec.c", harness.sources(ops)
-    usual = harness._object("exec.c", path, files, FLAGS, "gcc")
-    eager = harness._object("exec.c", path, files, (*FLAGS, "-DAMG_THREAD_WORK=1"), "gcc")
-    parts = [str(eager if part == usual else part) for part in harness.objects(ops)]
-    assert str(eager) in parts
-    made = harness._once(" ".join(parts), ".so", [tool("gcc"), "-shared", *parts, "-lm", "-o"])
-    lib = ctypes.CDLL(str(made))
-    for name, (result, arguments) in harness._SIGNATURES.items():
-        function = getattr(lib, name)
-        function.restype, function.argtypes = result, arguments
-    return lib
-
-
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(harness, "library", eager_library)
+    """The runtime, but for a step too small for threads there is none: so that small cases are cut too."""
+    usual = harness.library
+    monkeypatch.setattr(harness, "library", lambda changes=(): usual((("exec.c", "-DAMG_THREAD_WORK=1"), *changes)))
 
 
 def same_bits(graph: Graph, inputs: list[Array]) -> None:

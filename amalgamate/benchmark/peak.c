@@ -18,7 +18,13 @@ static double peak_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+#if AMG_HAVE_SSE2
+#include "simd/f32_sse2.h"
+#elif AMG_HAVE_NEON
+#include "simd/f32_neon.h"
+#else
 #include "simd/f32_scalar.h"
+#endif
 #include "peak.inc"
 #include "simd/end.inc"
 #if AMG_HAVE_X86
@@ -26,10 +32,6 @@ static double peak_seconds(void)
 #include "peak.inc"
 #include "simd/end.inc"
 #include "simd/f32_avx512.h"
-#include "peak.inc"
-#include "simd/end.inc"
-#elif AMG_HAVE_NEON
-#include "simd/f32_neon.h"
 #include "peak.inc"
 #include "simd/end.inc"
 #endif
@@ -53,7 +55,13 @@ int main(void)
     for (int64_t i = 0; i < PEAK_FLOATS; i++) {
         data[i] = (float)(i & 7); /* pages of zeros would be one page */
     }
+#if AMG_HAVE_SSE2
+    peak_print("sse2", peak__sse2, peak_read__sse2, data);
+#elif AMG_HAVE_NEON
+    peak_print("neon", peak__neon, peak_read__neon, data);
+#else
     peak_print("scalar", peak__scalar, peak_read__scalar, data);
+#endif
 #if AMG_HAVE_X86
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
@@ -62,8 +70,6 @@ int main(void)
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")) {
         peak_print("avx512", peak__avx512, peak_read__avx512, data);
     }
-#elif AMG_HAVE_NEON
-    peak_print("neon", peak__neon, peak_read__neon, data);
 #endif
     free(data);
     return 0;

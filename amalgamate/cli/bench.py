@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.command("bench")
 @model_options
 @click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="For every engine.")
-@click.option("--isa", default="auto", show_default=True, help="The instruction set: scalar, avx2, avx512, neon.")
+@click.option("--isa", default="auto", show_default=True, help="The instruction set: sse2, avx2, avx512, neon, scalar.")
 @click.option("--per-layer", is_flag=True, help="Where the time goes, beside what the machine can do.")
 @click.option("--peers", is_flag=True, help="Time ONNX Runtime, OpenVINO, MNN and ncnn beside it, those installed.")
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Of which the best counts.")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 INPUT, OUTPUT = 0, 1  # AMG_INPUT, AMG_OUTPUT
+_SHAPE = -7  # AMG_E_SHAPE
 _DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype(np.float32), 2: np.dtype(np.int64)}  # AMG_F32, AMG_I64
 ISAS = {"auto": 0, "scalar": 1, "sse2": 2, "avx2": 3, "avx512": 4, "neon": 5, "wasm": 6}
 
@@ -69,8 +70,8 @@ class Model:
     """A network in a shared library that `amalgamate compile` made, ready to run.
 
     `data` names a .amg file, or is its bytes, for a library that embeds no model; without it NAME.amg beside the library
-    is taken. `isa` is "auto", or "scalar", "avx2", "avx512" or "neon" for comparison; `threads` is how many a run may
-    use. Raises E100 (no such file), E150 (not a library of a pair), E153 (the runtime refuses).
+    is taken. `isa` is "auto", or for comparison "sse2", "avx2" or "avx512" on x86-64, "neon" on 64-bit Arm, and "scalar"
+    where there are no vectors; `threads` is how many a run may use. Raises E100 (no such file), E150 (not a library of a pair), E153 (the runtime refuses).
     """
 
     def __init__(
@@ -231,26 +232,30 @@ class Model:
             self._sessions.add(session)
         return session
 
-    def _check(self, name: str, session: _Session, *arguments: Any) -> int:
-        """Calls a function of the session, which the caller has locked; a negative status is E153 with its message."""
+    def _call(self, name: str, session: _Session, *arguments: Any) -> tuple[int, str]:
+        """The status of a function of the session, which the caller has locked, and the message where it is negative."""
         if session.pointer is None:
             raise AmalgamateError("E153", "the model is closed", fix="Load it again")
         status: int = self._api.call(name, session.pointer, *arguments)
-        if status < 0:
-            self._api.check(status, self._api.text(self._api.call("errmsg", session.pointer)) or "")
+        said = self._api.text(self._api.call("errmsg", session.pointer)) if status < 0 else None
+        return status, said or ""
+
+    def _check(self, name: str, session: _Session, *arguments: Any) -> int:
+        """Calls a function of the session, which the caller has locked; a negative status is E153 with its message."""
+        status, said = self._call(name, session, *arguments)
+        self._api.check(status, said)
         return status
 
     def _run(self, session: _Session) -> None:
         self._check("run", session)
 
     def _reshape(self, session: _Session, i: int, shape: tuple[int, ...]) -> None:
-        dims = self._api.ffi.new("int64_t[]", list(shape))
-        try:
-            self._check("set_shape", session, i, dims, len(shape))
-        except AmalgamateError as error:
-            tensor = self.inputs[i]
-            what = f"input '{tensor.name}' expects {list(tensor.shape)}, got {list(shape)}: {error.what}"
-            raise AmalgamateError("E151", what) from error
+        tensor, dims = self.inputs[i], self._api.ffi.new("int64_t[]", list(shape))
+        status, said = self._call("set_shape", session, i, dims, len(shape))
+        if status == _SHAPE:
+            what = f"input '{tensor.name}' expects {list(tensor.shape)}, got {list(shape)}: {said}"
+            raise AmalgamateError("E151", what)
+        self._api.check(status, said)
         session.shapes[i] = shape
         session.views.clear()
 

@@ -30,6 +30,7 @@ class Isa:
 GROUPS = (
     (
         Isa("scalar", "AMG_HAVE_SCALAR", "AMG_ISA_SCALAR"),
+        Isa("sse2", "AMG_HAVE_SSE2", "AMG_ISA_SSE2"),
         Isa("neon", "AMG_HAVE_NEON", "AMG_ISA_NEON"),
         Isa("wasm", "AMG_HAVE_WASM", "AMG_ISA_WASM"),
     ),

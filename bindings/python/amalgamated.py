@@ -191,7 +191,8 @@ class Model:
     """A network in a shared library, ready to run.
 
     `data` names a .amg file, or is its bytes, for a library that embeds no model; without it NAME.amg beside the library is
-    taken. `isa` is "auto", or "scalar", "avx2", "avx512" or "neon"; `threads` is how many a run may use.
+    taken. `isa` is "auto", or "sse2", "avx2" or "avx512" on x86-64, "neon" on 64-bit Arm, and "scalar" where there are no
+    vectors; `threads` is how many a run may use.
     """
 
     def __init__(

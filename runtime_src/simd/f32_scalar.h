@@ -12,11 +12,7 @@
 #define AMG_TILE_ROWS 4 /* gemm: rows and output lanes of a register tile */
 #endif
 #define AMG_TILE_SMALL 2 /* rows of the second tile height, for what is left */
-#if AMG_HAVE_X86
-#define AMG_TILE_LANES 8 /* compilers make SSE2 of it */
-#else
 #define AMG_TILE_LANES 4
-#endif
 
 typedef float vf;
 typedef int32_t vi;

@@ -60,6 +60,8 @@ AMG_INTERNAL const uint32_t amg_activations = 0x3u;
 
 #if AMG_HAVE_SCALAR
 /* begin simd/f32_scalar.h */
+#elif AMG_HAVE_SSE2
+/* begin simd/f32_sse2.h */
 #elif AMG_HAVE_NEON
 /* begin simd/f32_neon.h */
 #elif AMG_HAVE_WASM
@@ -86,6 +88,9 @@ AMG_INTERNAL const uint32_t amg_activations = 0x3u;
 AMG_INTERNAL const amg_activate_kernels *const amg_activate[AMG_ISA_COUNT] = {
 #if AMG_HAVE_SCALAR
     [AMG_ISA_SCALAR] = &amg_activate__scalar,
+#endif
+#if AMG_HAVE_SSE2
+    [AMG_ISA_SSE2] = &amg_activate__sse2,
 #endif
 #if AMG_HAVE_NEON
     [AMG_ISA_NEON] = &amg_activate__neon,
