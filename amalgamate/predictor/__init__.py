@@ -71,7 +71,8 @@ class Model:
 
     `data` names a .amg file, or is its bytes, for a library that embeds no model; without it NAME.amg beside the library
     is taken. `isa` is "auto", or for comparison "sse2", "avx2" or "avx512" on x86-64, "neon" on 64-bit Arm, and "scalar"
-    where there are no vectors; `threads` is how many a run may use. Raises E100 (no such file), E150 (not a library of a pair), E153 (the runtime refuses).
+    where there are no vectors; `threads` is how many a run may use. Raises E100 (no such file), E150 (not a library of a
+    pair), E153 (the runtime refuses).
     """
 
     def __init__(
