@@ -129,7 +129,7 @@ AMG_API int32_t amg_open_file(const char *path, const amg_options *opt, amg_mode
     amg_memory memory;
     void *map = NULL;
     size_t bytes = 0;
-    int32_t status, copied;
+    int32_t status, copied, kept;
     if (!path || !out) {
         return AMG_E_ARGUMENT;
     }
@@ -149,13 +149,14 @@ AMG_API int32_t amg_open_file(const char *path, const amg_options *opt, amg_mode
     }
     o.data = map;
     o.size = bytes;
-    if (copied) {
+    if (copied && !AMG_BIG_ENDIAN) { /* what was read serves as the copy, but where bytes must be swapped */
         o.flags &= ~(uint32_t)AMG_OPEN_COPY;
     }
     status = amg_load(&o, out);
-    if (status == AMG_OK && copied) {
+    kept = status == AMG_OK && !(o.flags & AMG_OPEN_COPY);
+    if (kept && copied) {
         (*out)->copy = map;
-    } else if (status == AMG_OK && !(o.flags & AMG_OPEN_COPY)) {
+    } else if (kept) {
         (*out)->map = map;
         (*out)->map_bytes = bytes;
     } else if (copied) {

@@ -29,7 +29,7 @@ AMG_INTERNAL void amg_bad_text(const amg_reader *r, const char *kind, int64_t in
 static int32_t load_preamble(amg_reader *r)
 {
     const uint8_t *h = r->data;
-    const uint32_t endian = 1;
+    const uint32_t one = 1;
     if (r->size < AMG_H_SIZE) {
         return amg_bad(r, AMG_E_FORMAT, "file shorter than its header");
     }
@@ -39,8 +39,8 @@ static int32_t load_preamble(amg_reader *r)
     if (amg_u32(h + AMG_H_ENDIAN) != AMG_FORMAT_ENDIAN) {
         return amg_bad(r, AMG_E_FORMAT, "endian mark is wrong");
     }
-    if (*(const uint8_t *)&endian != 1) {
-        return amg_bad(r, AMG_E_UNSUPPORTED, "this machine is big-endian; weights are little-endian");
+    if (*(const uint8_t *)&one == AMG_BIG_ENDIAN) {
+        return amg_bad(r, AMG_E_UNSUPPORTED, "this machine is big-endian, which its compiler did not say");
     }
     if (amg_u16(h + AMG_H_MAJOR) > AMG_FORMAT_MAJOR
         || (amg_u16(h + AMG_H_MAJOR) == AMG_FORMAT_MAJOR && amg_u16(h + AMG_H_MINOR) > AMG_FORMAT_MINOR)) {
@@ -152,6 +152,25 @@ static int32_t load_sections(amg_reader *r)
     return status == AMG_OK ? amg_load_extras(r) : status;
 }
 
+#if AMG_BIG_ENDIAN
+/* Swaps the bytes of the weights' elements. Constants lie in order, the last one before `end`, padding behind each. */
+static void load_swap(amg_model *m, uint8_t *end)
+{
+    for (int32_t i = m->tensor_count - 1; i >= 0; i--) {
+        const amg_value *v = &m->slots[i].value;
+        const ptrdiff_t last = v->dtype == AMG_I64 ? 7 : 3;
+        for (uint8_t *p = (uint8_t *)v->data; v->constant && p < end; p += last + 1) {
+            for (ptrdiff_t k = 0; k < last - k; k++) {
+                const uint8_t byte = p[k];
+                p[k] = p[last - k];
+                p[last - k] = byte;
+            }
+        }
+        end = v->constant ? (uint8_t *)v->data : end;
+    }
+}
+#endif
+
 /* Makes the weights private where that is asked for, and checks them where that is. */
 static int32_t load_weights(amg_reader *r, uint32_t flags)
 {
@@ -176,6 +195,9 @@ static int32_t load_weights(amg_reader *r, uint32_t flags)
     if ((flags & AMG_OPEN_VERIFY) && load_sum(weights, (size_t)r->weights_bytes) != r->weights_sum) {
         return amg_bad(r, AMG_E_CHECKSUM, "checksum of the weights is wrong");
     }
+#if AMG_BIG_ENDIAN
+    load_swap(m, (uint8_t *)(uintptr_t)weights + r->weights_bytes);
+#endif
     return AMG_OK;
 }
 

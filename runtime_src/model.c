@@ -47,6 +47,7 @@ AMG_INTERNAL int32_t amg_options_of(const amg_options *opt, amg_options *out)
         }
         memcpy(out, opt, AMG_MIN(opt->struct_size, sizeof *out));
     }
+    out->flags |= AMG_BIG_ENDIAN ? AMG_OPEN_COPY : 0;
     (void)amg_text_in(out->errbuf, out->errbuf_size);
     if (!out->alloc != !out->release) {
         return amg_say(out->errbuf, out->errbuf_size, AMG_E_ARGUMENT, "alloc and release must be given together", NULL);

@@ -1,4 +1,5 @@
-/* golden.c - the digit network on golden vectors, from 8 threads, and after faults: golden GOLDEN.txt CYCLES. Prints "ok". */
+/* golden.c - the digit network on golden vectors, from 8 threads, after faults, and from a file and its bytes where one is
+ * named: golden GOLDEN.txt CYCLES [DIGITS.amg]. Prints "ok". */
 #include "digits.h"
 
 #include <math.h>
@@ -19,7 +20,7 @@ typedef struct vector {
 } vector;
 
 static vector vectors[MOST];
-static int count;
+static int count, cycles;
 static amg_model *shared;
 
 static void check(int holds, const char *what)
@@ -89,7 +90,7 @@ static void run_all(const amg_model *m)
 static void *thread(void *unused)
 {
     (void)unused;
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i <= cycles / 50; i++) {
         run_all(shared);
     }
     return NULL;
@@ -149,12 +150,12 @@ static long resident(void)
     return pages;
 }
 
-static void cycles(int times)
+static void run_cycles(void)
 {
     long before = 0;
     for (int round = 0; round < 2; round++) {
         before = resident();
-        for (int i = 0; i < times; i++) {
+        for (int i = 0; i < cycles; i++) {
             amg_model *m = NULL;
             amg_session *s = NULL;
             check(amg_open(NULL, &m) == AMG_OK && amg_session_new(m, NULL, &s) == AMG_OK, "amg_open");
@@ -166,16 +167,43 @@ static void cycles(int times)
     check(resident() - before < 64, "memory grows");
 }
 
+static void run_file(const char *path)
+{
+    static uint64_t bytes[1 << 15]; /* aligned as a model wants to be */
+    FILE *file = fopen(path, "rb");
+    amg_options options;
+    amg_model *m = NULL;
+    check(file != NULL, path);
+    memset(&options, 0, sizeof options);
+    options.struct_size = sizeof options;
+    options.size = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    for (uint32_t flags = 0; flags <= (AMG_OPEN_COPY | AMG_OPEN_VERIFY); flags++) {
+        options.flags = flags;
+        options.data = bytes;
+        check(amg_open(&options, &m) == AMG_OK, "bytes of a file");
+        run_all(m);
+        amg_close(m);
+        check(amg_open_file(path, &options, &m) == AMG_OK, "a file");
+        run_all(m);
+        amg_close(m);
+    }
+}
+
 int main(int argc, char **argv)
 {
-    check(argc == 3, "golden GOLDEN.txt CYCLES");
+    check(argc >= 3, "golden GOLDEN.txt CYCLES [DIGITS.amg]");
+    cycles = atoi(argv[2]);
     read_vectors(argv[1]);
     check(amg_open(NULL, &shared) == AMG_OK, "amg_open");
     run_all(shared);
     run_threads();
     faults();
     amg_close(shared);
-    cycles(atoi(argv[2]));
+    run_cycles();
+    if (argc > 3) {
+        run_file(argv[3]);
+    }
     puts("ok");
     return 0;
 }
