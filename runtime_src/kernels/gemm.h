@@ -18,7 +18,7 @@ typedef struct amg_product {
     int64_t n, k;      /* outputs; k as packed */
     int64_t x_offset;  /* added to every row pointer: the first channel of a group */
     float lo, hi;      /* the clamp; -inf and inf for none */
-    int32_t far;       /* 1: the output lies beyond the caches, and is asked for before a tile is computed */
+    int32_t distant;   /* 1: the output lies beyond the caches, and is asked for before a tile is computed */
 } amg_product;
 
 /* Some rows of the output. Sum over run r of x[0..len) times w[k_first[r]..k_first[r] + len). */

@@ -161,7 +161,7 @@ typedef struct conv_work {
     float *out;
     int64_t add_pitch, block, slice; /* rows of a block, outputs of a slice */
     float lo, hi;
-    int32_t far; /* as in amg_product */
+    int32_t distant; /* as in amg_product */
 } conv_work;
 
 static void conv_activate(const conv_work *j, float *row, int64_t count, int64_t width)
@@ -276,7 +276,7 @@ static void conv_job(void *arg, int64_t begin, int64_t end, int32_t thread)
             int64_t at = g * p->outputs;
             const float *w = j->w + g * amg_round_up(p->outputs, AMG_LANES) * p->k;
             amg_product product = {w, j->bias ? j->bias + at : NULL, p->outputs, p->k, g * p->inputs, j->lo, j->hi,
-                                   j->far};
+                                   j->distant};
             gemm->tiles(&product, tile, count, n0, n1);
             conv_activate(j, j->out + first * p->y.pitch + at + n0, last - first, n1 - n0);
             for (int64_t i = 0; i < count; i++) {
@@ -298,7 +298,7 @@ static void conv_plain_job(void *arg, int64_t begin, int64_t end, int32_t thread
 {
     const conv_work *j = (const conv_work *)arg;
     const conv_plan *p = &j->p;
-    amg_product product = {j->w, j->bias, p->outputs, p->k, 0, j->lo, j->hi, j->far};
+    amg_product product = {j->w, j->bias, p->outputs, p->k, 0, j->lo, j->hi, j->distant};
     (void)thread;
     for (int64_t item = begin; item < end; item++) {
         int64_t n0, n1, m = amg_gemm_item(item, p->outputs, j->slice, &n0, &n1) * j->block;
@@ -367,7 +367,7 @@ static void conv_run(const amg_step *s, const amg_context *t)
     j.add = amg_in_f32(s, 3);
     j.add_pitch = j.add ? s->in[3]->pitch : 0;
     j.out = amg_out_f32(s, 0);
-    j.far = pixels * j.p.y.pitch > CONV_FAR;
+    j.distant = pixels * j.p.y.pitch > CONV_FAR;
     amg_activation_clamp(&j.p.win.act, &j.lo, &j.hi);
     if (AMG_WINOGRAD && j.p.winograd) {
         amg_winograd_spread(&j.p.cut, j.p.inputs, j.p.outputs, j.p.win.group, t->threads, &j.slice);
