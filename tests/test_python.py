@@ -25,6 +25,7 @@ import nets
 from amalgamate import packages
 from amalgamate.errors import AmalgamateError
 from amalgamate.packages.wheel import package_name, platform
+from faults import Faulty, Shortage
 from golden_digits import VECTORS, digits, vectors
 from tools import ROOT
 
@@ -205,6 +206,17 @@ def test_eight_threads_give_the_same_results(model: Any) -> None:
     assert not wrong
 
 
+def test_cycles_of_cffi_keep_no_memory(package: Any) -> None:
+    """tests/python/empty.py has the same of ctypes."""
+    x, resident = floats(vectors()[0])[:1], [0, 0]
+    for i, count in enumerate((200, 1000)):  # the first to warm up
+        for _ in range(count):
+            with am.load(package.library()) as model:
+                model.run(None, {"image": x})
+        resident[i] = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    assert resident[1] - resident[0] < 2 << 20, f"{resident} bytes"
+
+
 def test_sessions_end_with_their_threads(package: Any) -> None:
     x = floats(vectors()[0])[:1]
     with package.Model() as model:
@@ -248,6 +260,50 @@ def test_faults_have_codes(package: Any) -> None:
                 call()
             assert caught.value.code == code and words in str(caught.value), (i, caught.value)
         assert model.run(None, {"image": x})[0].shape == (1, 10)
+
+
+@pytest.fixture(scope="module")
+def shortage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shortage]:
+    made = Shortage(tmp_path_factory.mktemp("faults") / "numbers")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("FAULTS", str(made.path))
+        yield made
+
+
+@pytest.mark.parametrize("kind", ["ctypes", "cffi"])
+def test_memory_that_runs_out_at_any_allocation_is_an_error_and_nothing_is_lost(
+    kind: str, package: Any, shortage: Shortage
+) -> None:
+    """In opening, a session of two threads, and another shape."""
+    library = Faulty.of(digits()).compile()
+    x, wanted = floats(vectors()[0][:3]), vectors()[2][:3]
+
+    def opened() -> Any:
+        import digits._amalgamated as twin
+
+        return twin.Model(library, threads=2) if kind == "ctypes" else am.load(library, threads=2)
+
+    def gives_the_golden_scores(model: Any, batch: int) -> None:
+        assert np.abs(model.run(None, {"image": x[:batch]})[0] - wanted[:batch]).max() <= 1e-5
+
+    for call in range(1, 100):
+        model = None
+        try:
+            with shortage.at(call):
+                model = opened()
+                gives_the_golden_scores(model, 1)
+                gives_the_golden_scores(model, 3)
+        except (package.Error, AmalgamateError) as error:
+            assert error.code == (-2 if kind == "ctypes" else "E153") and "memory" in str(error), (call, error)
+            failed = call
+        with model or opened() as usable:
+            gives_the_golden_scores(usable, 1)
+            gives_the_golden_scores(usable, 2)
+        del model, usable
+        assert shortage.blocks == 0, f"{shortage.blocks} blocks are lost when allocation {call} fails"
+        if failed != call:
+            break
+    assert failed >= 7, "the model; the session, its plan, arena and threads; the other shape's plan and arena"
 
 
 def test_missing_and_damaged_files_say_where(package: Any, tmp_path: Path) -> None:
