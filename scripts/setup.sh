@@ -52,6 +52,11 @@ node nodejs
 npm npm
 chromium chromium
 go golang-go
+cargo cargo
+rustc rustc
+cargo-fmt rustfmt
+cargo-clippy rust-clippy
+/usr/share/cargo/registry/cc-* librust-cc-dev
 javac default-jdk-headless
 cmake cmake
 pkg-config pkg-config

@@ -75,7 +75,11 @@ def named(built: Built, name: str) -> Built:
 
 def binding(path: str, built: Built) -> str:
     """The text of a file of the folder `bindings` that includes "amg.h", for the pair of `built`."""
-    text = (folder("bindings") / path).read_text("utf-8").replace('"amg.h"', f'"{built.name}.h"')
+    return renamed((folder("bindings") / path).read_text("utf-8").replace('"amg.h"', f'"{built.name}.h"'), built)
+
+
+def renamed(text: str, built: Built) -> str:
+    """A text with the names of amg.h as the pair of `built` has them."""
     prefix = built.options.prefix
     return re.sub(r"\bAMG_(?=\w)", f"{prefix.upper()}_", re.sub(r"\bamg_(?=\w)", f"{prefix}_", text))
 
