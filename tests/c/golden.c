@@ -1,5 +1,5 @@
-/* golden.c - the digit network on golden vectors, from 8 threads, after faults, and from a file and its bytes where one is
- * named: golden GOLDEN.txt CYCLES [DIGITS.amg]. Prints "ok". */
+/* golden.c - the digit network on golden vectors, from 8 threads, after faults, of memory too, and from a file and its
+ * bytes where one is named: golden GOLDEN.txt CYCLES [DIGITS.amg]. Prints "ok". */
 #include "digits.h"
 
 #include <math.h>
@@ -139,6 +139,65 @@ static void faults(void)
     amg_close(NULL);
 }
 
+typedef struct stock {
+    int calls;  /* that are answered before memory runs out; negative: it does not */
+    int blocks; /* not yet freed */
+} stock;
+
+static void *stock_alloc(void *user, size_t size)
+{
+    stock *s = (stock *)user;
+    void *memory = s->calls == 0 ? NULL : malloc(size);
+    s->calls -= s->calls > 0;
+    s->blocks += memory != NULL;
+    return memory;
+}
+
+static void stock_release(void *user, void *memory)
+{
+    ((stock *)user)->blocks--;
+    free(memory);
+}
+
+/* Opens, makes a session of two threads and changes its shape, with memory that runs out at the n-th allocation, for every n:
+ * AMG_E_MEMORY each time, nothing lost, and what was made before is of use. Returns how many allocations it takes. */
+static int starve(void)
+{
+    static const int64_t batch[4] = {3, 1, 8, 8}, single[4] = {1, 1, 8, 8};
+    for (int n = 0;; n++) {
+        stock supply = {n, 0};
+        amg_model *m = NULL;
+        amg_session *s = NULL;
+        amg_options options;
+        amg_session_options two;
+        int32_t status;
+        memset(&options, 0, sizeof options);
+        options.struct_size = sizeof options;
+        options.alloc = stock_alloc;
+        options.release = stock_release;
+        options.user = &supply;
+        memset(&two, 0, sizeof two);
+        two.struct_size = sizeof two;
+        two.threads = 2;
+        status = amg_open(&options, &m);
+        status = status == AMG_OK ? amg_session_new(m, &two, &s) : status;
+        status = status == AMG_OK ? amg_set_shape(s, 0, batch, 4) : status;
+        check(status == AMG_OK || status == AMG_E_MEMORY, "memory that runs out is AMG_E_MEMORY");
+        supply.calls = -1;
+        check(m || amg_open(&options, &m) == AMG_OK, "amg_open once there is memory");
+        run_all(m);
+        check(s || amg_session_new(m, NULL, &s) == AMG_OK, "amg_session_new once there is memory");
+        check(status != AMG_OK || amg_set_shape(s, 0, single, 4) == AMG_OK, "the former shape");
+        run_vector(s, vectors);
+        amg_session_free(s);
+        amg_close(m);
+        check(supply.blocks == 0, "memory is lost where an allocation fails");
+        if (status == AMG_OK) {
+            return n;
+        }
+    }
+}
+
 static long resident(void)
 {
     long pages = -1;
@@ -199,6 +258,7 @@ int main(int argc, char **argv)
     run_all(shared);
     run_threads();
     faults();
+    check(starve() >= 6, "the model; the session, its plan and arena; the other shape's plan and arena");
     amg_close(shared);
     run_cycles();
     if (argc > 3) {
