@@ -116,7 +116,7 @@ def test_wasmtime_gives_the_native_results(module: Path, lenet: am.Built, kind: 
     if "_initialize" in exports:
         exports["_initialize"](store)
     model = exports["open"](store, 0, 0)
-    session = exports["session"](store, model)
+    session = exports["session"](store, model, 0, 0)
     x = digits(4)
     exports["memory"].write(store, x.tobytes(), exports["data"](store, session, 0, 0))
     assert exports["run"](store, session) == 0

@@ -15,6 +15,7 @@ from typing import Protocol, cast
 from amalgamate.errors import AmalgamateError
 from amalgamate.resources import cache_folder
 
+WASM = ("wasm", "wasm-simd", "wasm-scalar")
 _SHOWN_LINES = 30  # of a compiler's complaint
 
 
@@ -26,7 +27,7 @@ class Toolchain(Protocol):
 
 
 def build(source: Path | str, target: str = "native", out: Path | str | None = None) -> Path:
-    """Compiles a pair for `target`: "native", "wasm", "wasm-scalar", or a triple such as aarch64-linux-gnu (through zig).
+    """Compiles a pair for `target`: "native", one of WASM, or a triple such as aarch64-linux-gnu (through zig).
 
     The artifact, NAME.so, .dylib, .dll or .wasm, lies in `out`, by default beside the source. Raises E100 (no such file),
     E140 (no compiler), E141 (the compiler failed; its message is shown).
@@ -34,7 +35,7 @@ def build(source: Path | str, target: str = "native", out: Path | str | None = N
     path = Path(source)
     if not path.is_file():
         raise AmalgamateError("E100", "there is no C file to compile", str(path), "Write one with amalgamate build")
-    family = "native" if target == "native" else "wasm" if target in ("wasm", "wasm-scalar") else "zig"
+    family = "native" if target == "native" else "wasm" if target in WASM else "zig"
     toolchain = cast(Toolchain, importlib.import_module(f"{__name__}.{family}"))
     folder = Path(out) if out is not None else path.parent
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,6 +65,10 @@ def cached(pair: Mapping[str, bytes], target: str = "native") -> Path:
 
 def _compiler_identity(target: str) -> str:
     """What tells one compiler from another: its command, and the size and time of its program."""
+    if target in WASM:
+        from amalgamate.toolchains import wasm
+
+        return f"{target} {wasm.FLAGS} {wasm.glue()}"
     if target != "native":
         return target
     from amalgamate.toolchains import native

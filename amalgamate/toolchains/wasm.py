@@ -30,7 +30,9 @@ _IMPORT = re.compile(r'(?m)^(?:import|export) \{.*\} from "\./([^"]+)";\n')
 
 
 def build(source: Path, target: str, out: Path) -> Path:
-    """For "wasm" both modules and their loader, returning NAME.wasm; for "wasm-scalar" NAME.scalar.wasm alone."""
+    """For "wasm" both modules and their loader, returning NAME.wasm; for "wasm-simd" or "wasm-scalar" that one alone."""
+    if target == "wasm-simd":
+        return _module(source, out / f"{source.stem}.wasm", ["-msimd128"])
     if target == "wasm-scalar":
         return _module(source, out / f"{source.stem}.scalar.wasm", [])
     weights = source.with_suffix(".amg").is_file()
@@ -72,6 +74,12 @@ def loader(name: str, weights: bool) -> str:
     return re.sub(r"\./amalgamate((\.scalar)?\.(wasm|mjs|amg))", rf"./{name}\1", body)
 
 
+def glue(prefix: str = "amg") -> str:
+    """The C that is compiled together with a pair whose names begin with `prefix`."""
+    text = (folder("bindings") / "js" / "glue.c").read_text("utf-8")
+    return re.sub(r"\bAMG_", f"{prefix.upper()}_", re.sub(r"\bamg_", f"{prefix}_", text))
+
+
 def _module(source: Path, artifact: Path, flags: list[str]) -> Path:
     header = source.with_suffix(".h")
     if not header.is_file():
@@ -80,11 +88,8 @@ def _module(source: Path, artifact: Path, flags: list[str]) -> Path:
     if not found:
         raise AmalgamateError("E141", "the header is not that of a pair", str(header), "Write it with amalgamate build")
     prefix = found[1]
-    # The glue speaks of amg_: it takes the prefix of the pair.
-    glue = (folder("bindings") / "js" / "glue.c").read_text("utf-8")
-    glue = re.sub(r"\bAMG_", f"{prefix.upper()}_", re.sub(r"\bamg_", f"{prefix}_", glue))
     with tempfile.TemporaryDirectory(prefix="amalgamate-") as scratch:
-        (Path(scratch) / "glue.c").write_text(glue, "utf-8")
+        (Path(scratch) / "glue.c").write_text(glue(prefix), "utf-8")
         switches = [f"-D{prefix.upper()}_{name}" for name in LEFT_OUT]
         named = [f"-I{source.parent.resolve()}", f'-DPAIR_HEADER="{header.name}"']
         text = source.read_text("utf-8")

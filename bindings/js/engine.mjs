@@ -4,7 +4,7 @@ import { ModelError } from "./errors.mjs";
 import { compile, hasSimd, imports, loading, moduleAt, read } from "./files.mjs";
 import { attached } from "./picture.mjs";
 
-const INPUT = 0, OUTPUT = 1;
+const INPUT = 0, OUTPUT = 1, RGBA8 = 4;
 const KINDS = { 1: ["float32", Float32Array], 2: ["int64", BigInt64Array] };
 const WEIGHTS = () => null; // where the weights are, unless the module embeds them
 
@@ -64,7 +64,7 @@ export class Engine {
   #open(bytes) {
     this.#model = this.#c.open(this.#weights, bytes);
     if (!this.#model) throw new ModelError("BAD_WEIGHTS", `cannot open the model: ${this.#text(this.#c.message())}`);
-    this.#session = this.#c.session(this.#model);
+    this.#session = this.#c.session(this.#model, 0, 0);
     if (!this.#session) throw new ModelError("MEMORY", "there is not enough memory to run the model");
     const list = (kind) => Array.from({ length: this.#c.count(this.#model, kind) }, (_, i) => this.#describe(kind, i));
     this.inputs = list(INPUT);
@@ -96,7 +96,7 @@ export class Engine {
   classify({ data, width, height }, topK) {
     const pixels = this.#put(data), best = this.#alloc(topK * 8);
     try {
-      this.#check(this.#c.set_image(this.#session, 0, pixels, width, height), "PICTURE");
+      this.#check(this.#c.set_image(this.#session, 0, pixels, width, height, width * 4, RGBA8), "PICTURE");
       this.#check(this.#c.run(this.#session));
       const found = this.#check(this.#c.topk(this.#session, 0, topK, best, best + topK * 4));
       const classes = new Int32Array(this.#c.memory.buffer, best, found);

@@ -1,5 +1,5 @@
-/* glue.c - what a WebAssembly module exports to amalgamate.mjs: numbers and pointers alone, so that JavaScript knows no
- * struct. Compiled together with a pair; PAIR_HEADER names its header. Pointers to text are to NUL-terminated UTF-8. */
+/* glue.c - what a WebAssembly module exports: numbers and pointers alone, so that JavaScript and Go know no struct.
+ * Compiled together with a pair; PAIR_HEADER names its header. Pointers to text are to NUL-terminated UTF-8. */
 #define _POSIX_C_SOURCE 200112L
 #include PAIR_HEADER
 
@@ -8,7 +8,8 @@
 #define EXPORT(name) __attribute__((export_name(#name)))
 
 static char glue_message[512];
-static amg_tensor glue_tensor;   /* what glue_describe found last */
+static int32_t glue_failure; /* what glue_open or glue_session returned last, AMG_OK or a negative status */
+static amg_tensor glue_tensor; /* what glue_info or glue_describe found last */
 static amg_layer_stat glue_stat; /* what glue_layer found last */
 
 /* Memory that begins on a cache line, so that vectors of weights do not lie across two; NULL if there is none. */
@@ -36,13 +37,18 @@ EXPORT(open) amg_model *glue_open(const void *data, size_t size)
     options.errbuf = glue_message;
     options.errbuf_size = sizeof glue_message;
     glue_message[0] = 0;
-    amg_open(&options, &model);
+    glue_failure = amg_open(&options, &model);
     return model;
 }
 
 EXPORT(message) const char *glue_open_message(void)
 {
     return glue_message;
+}
+
+EXPORT(failure) int32_t glue_last_failure(void)
+{
+    return glue_failure;
 }
 
 EXPORT(close) void glue_close(amg_model *model)
@@ -65,11 +71,15 @@ EXPORT(meta) const char *glue_meta(const amg_model *model, const char *key)
     return amg_meta(model, key);
 }
 
-/* A session on the best instruction set; NULL on failure. */
-EXPORT(session) amg_session *glue_session(const amg_model *model)
+/* A session; NULL on failure. */
+EXPORT(session) amg_session *glue_session(const amg_model *model, int32_t threads, int32_t isa)
 {
+    amg_session_options options = {0};
     amg_session *session = NULL;
-    amg_session_new(model, NULL, &session);
+    options.struct_size = sizeof options;
+    options.threads = threads;
+    options.isa = isa;
+    glue_failure = amg_session_new(model, &options, &session);
     return session;
 }
 
@@ -78,7 +88,13 @@ EXPORT(session_free) void glue_session_free(amg_session *session)
     amg_session_free(session);
 }
 
-/* Looks at a tensor at the session's shapes, for the four functions below; a negative status on failure. */
+/* Looks at a tensor at the shapes that the model was built with, for the four functions below; a status. */
+EXPORT(info) int32_t glue_info(const amg_model *model, int32_t kind, int32_t i)
+{
+    return amg_tensor_info(model, kind, i, &glue_tensor);
+}
+
+/* The same at the session's shapes. */
 EXPORT(describe) int32_t glue_describe(const amg_session *session, int32_t kind, int32_t i)
 {
     return amg_session_tensor(session, kind, i, &glue_tensor);
@@ -125,9 +141,10 @@ EXPORT(data) void *glue_data(amg_session *session, int32_t kind, int32_t i)
     return amg_data(session, kind, i, NULL);
 }
 
-EXPORT(set_image) int32_t glue_set_image(amg_session *session, int32_t i, const void *pixels, int32_t width, int32_t height)
+EXPORT(set_image) int32_t glue_set_image(amg_session *session, int32_t i, const void *pixels, int32_t width, int32_t height,
+                                         int32_t stride, int32_t format)
 {
-    return amg_set_image(session, i, pixels, width, height, width * 4, AMG_RGBA8);
+    return amg_set_image(session, i, pixels, width, height, stride, format);
 }
 
 /* Whether one of n floats is not a number. */
