@@ -11,16 +11,17 @@ import pytest
 from PIL import Image
 
 import nets
-from amalgamate import build, packages
+from amalgamate import Built, build, packages
 from amalgamate.errors import AmalgamateError
 from amalgamate.packages.go import package_name
+from faults import Faulty, Shortage
 from golden_digits import VECTORS, digits, vectors
 from tools import ROOT, snippet, tool
 
 
-def go(*words: str, cwd: Path) -> str:
+def go(*words: str, cwd: Path, **env: str) -> str:
     """What a go command prints; nothing is fetched."""
-    env = os.environ | {"GOFLAGS": "-mod=mod -buildvcs=false", "GOPROXY": "off", "CGO_ENABLED": "1"}
+    env = os.environ | {"GOFLAGS": "-mod=mod -buildvcs=false", "GOPROXY": "off", "CGO_ENABLED": "1"} | env
     done = subprocess.run([tool("go"), *words], cwd=cwd, env=env, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, f"go {' '.join(words)}\n{done.stdout}{done.stderr}"
     return done.stdout
@@ -29,8 +30,11 @@ def go(*words: str, cwd: Path) -> str:
 @pytest.fixture(scope="module")
 def module(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package of the digit network, with the tests in it."""
-    folder = tmp_path_factory.mktemp("go")
-    built = digits()
+    return tested(digits(), tmp_path_factory.mktemp("go"))
+
+
+def tested(built: Built, folder: Path) -> Path:
+    """The package of a model of digits in `folder`, with the tests in it."""
     packages.write(built, "go", folder, packages.About("example.com/me/digits", "1.2.3"))
     for test in (ROOT / "tests" / "go").glob("*_test.go"):
         (folder / test.name).write_bytes(test.read_bytes())
@@ -49,6 +53,13 @@ def test_package_vets_and_its_tests_pass_under_the_race_detector(module: Path) -
     go("vet", "./...", cwd=module)
     go("test", "-race", "-count=1", "-run", "Goroutines|Close|Golden|Faults", ".", cwd=module)
     go("test", "-count=1", ".", cwd=module)
+
+
+@pytest.mark.timeout(600)
+def test_memory_that_runs_out_at_any_allocation_is_an_error_and_nothing_is_lost(tmp_path: Path) -> None:
+    module = tested(Faulty.of(digits()), tmp_path / "go")
+    said = go("test", "-v", "-run", "RunsOut", ".", cwd=module, FAULTS=str(Shortage(tmp_path / "numbers").path))
+    assert "--- PASS: TestMemoryThatRunsOut" in said
 
 
 def test_files_are_formatted_and_small(module: Path) -> None:
