@@ -19,6 +19,7 @@ from amalgamate import packages
 from amalgamate.errors import AmalgamateError
 from amalgamate.packages.jar import coordinates
 from amalgamate.toolchains import java, native
+from faults import Faulty, Shortage
 from golden_digits import VECTORS, digits, vectors
 from tools import ROOT, snippet, tool
 
@@ -31,29 +32,44 @@ class Made(NamedTuple):
     tests: Path  # classes
 
 
-def run(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*map(str, words)], cwd=cwd, capture_output=True, text=True, errors="replace")
+def run(*words: str | Path, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*map(str, words)], cwd=cwd, env=os.environ | env, capture_output=True, text=True, errors="replace"
+    )
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    tool("javac")
-    folder = tmp_path_factory.mktemp("java")
-    built = digits()
+def make(built: am.Built, folder: Path, test: str) -> Made:
+    """The jar of a model of digits, and a class that tests it."""
     packages.write(built, "jar", folder, packages.About("com.example.digits", "1.2.3"))
     (folder / "digits.amg").write_bytes(built.data)
     jar, tests = folder / "digits-1.2.3.jar", folder / "tests"
-    source = ROOT / "tests" / "java" / "DigitsTest.java"
+    source = ROOT / "tests" / "java" / f"{test}.java"
     done = run(tool("javac"), "-Xlint:all,-options", "-Werror", "-cp", jar, "-d", tests, source, cwd=folder)
     assert done.returncode == 0, done.stderr
     return Made(folder, jar, tests)
 
 
-def test_jar_runs_clean_under_the_checks_of_the_virtual_machine(made: Made) -> None:
+def runs_clean(made: Made, *words: str | Path, **env: str) -> None:
     path = os.pathsep.join([str(made.jar), str(made.tests)])
-    done = run(tool("java"), *CHECKED, "-cp", path, "DigitsTest", VECTORS, "digits.amg", "1000", cwd=made.folder)
+    done = run(tool("java"), *CHECKED, "-cp", path, *words, cwd=made.folder, **env)
     assert done.returncode == 0 and done.stdout == "ok\n", done.stdout[-3000:] + done.stderr[-3000:]
     assert done.stderr == ""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    tool("javac")
+    return make(digits(), tmp_path_factory.mktemp("java"), "DigitsTest")
+
+
+def test_jar_runs_clean_under_the_checks_of_the_virtual_machine(made: Made) -> None:
+    runs_clean(made, "DigitsTest", VECTORS, "digits.amg", "1000")
+
+
+def test_memory_that_runs_out_at_any_allocation_is_an_error_and_nothing_is_lost(tmp_path: Path) -> None:
+    tool("javac")
+    made = make(Faulty.of(digits()), tmp_path, "ShortageTest")
+    runs_clean(made, "ShortageTest", VECTORS, "digits.amg", FAULTS=str(Shortage(tmp_path / "numbers").path))
 
 
 def test_jar_holds_java_8_classes_and_is_small(made: Made) -> None:
