@@ -18,12 +18,14 @@
 #define AMG_RESTRICT __restrict__
 #define AMG_FORCE_INLINE inline __attribute__((always_inline))
 #define AMG_NO_INLINE __attribute__((noinline))
+#define AMG_COLD __attribute__((cold)) /* is called when models open, not when they run: compiled for size */
 #define AMG_PRAGMA(text) _Pragma(#text)
 #else
 #define AMG_MAYBE_UNUSED
 #define AMG_RESTRICT
 #define AMG_FORCE_INLINE inline
 #define AMG_NO_INLINE
+#define AMG_COLD
 #endif
 /* Before a loop: unroll it n times; or entirely, where its count is a constant of at most n. */
 #if defined(__clang__)

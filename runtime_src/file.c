@@ -123,7 +123,7 @@ AMG_INTERNAL void amg_file_unmap(void *map, size_t bytes)
 }
 #endif
 
-AMG_API int32_t amg_open_file(const char *path, const amg_options *opt, amg_model **out)
+AMG_API AMG_COLD int32_t amg_open_file(const char *path, const amg_options *opt, amg_model **out)
 {
     amg_options o;
     amg_memory memory;

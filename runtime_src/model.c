@@ -82,7 +82,7 @@ AMG_API const char *amg_strerror(int32_t status)
     return status <= 0 && status > -count ? text[-status] : "unknown status";
 }
 
-AMG_API int32_t amg_open(const amg_options *opt, amg_model **out)
+AMG_API AMG_COLD int32_t amg_open(const amg_options *opt, amg_model **out)
 {
     amg_options o;
     int32_t status;
@@ -104,7 +104,7 @@ AMG_API int32_t amg_open(const amg_options *opt, amg_model **out)
     return amg_load(&o, out);
 }
 
-AMG_API void amg_close(amg_model *m)
+AMG_API AMG_COLD void amg_close(amg_model *m)
 {
     if (m) {
         const amg_memory memory = m->memory;

@@ -39,7 +39,7 @@ static int32_t session_solve(amg_plan *p, const amg_session_options *o, char *me
     return amg_plan_solve(p, &options);
 }
 
-AMG_API size_t amg_arena_size(const amg_model *m, const amg_session_options *opt)
+AMG_API AMG_COLD size_t amg_arena_size(const amg_model *m, const amg_session_options *opt)
 {
     amg_session_options o;
     amg_plan *p;
@@ -86,7 +86,7 @@ static int32_t session_adopt(amg_session *s, amg_plan *p)
     return AMG_OK;
 }
 
-AMG_API int32_t amg_session_new(const amg_model *m, const amg_session_options *opt, amg_session **out)
+AMG_API AMG_COLD int32_t amg_session_new(const amg_model *m, const amg_session_options *opt, amg_session **out)
 {
     amg_session_options o;
     amg_session *s;
@@ -127,7 +127,7 @@ AMG_API int32_t amg_session_new(const amg_model *m, const amg_session_options *o
     return AMG_OK;
 }
 
-AMG_API void amg_session_free(amg_session *s)
+AMG_API AMG_COLD void amg_session_free(amg_session *s)
 {
     if (s) {
         const amg_memory *memory = &s->model->memory;
@@ -140,7 +140,7 @@ AMG_API void amg_session_free(amg_session *s)
     }
 }
 
-AMG_API int32_t amg_set_shape(amg_session *s, int32_t input, const int64_t *dims, int32_t ndim)
+AMG_API AMG_COLD int32_t amg_set_shape(amg_session *s, int32_t input, const int64_t *dims, int32_t ndim)
 {
     amg_plan *p;
     int32_t status;

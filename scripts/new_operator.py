@@ -18,7 +18,7 @@ C = """\
 /* @name@.c - y = x, elementwise. x, y: any shape, float32; may run in place. */
 #include "op.h"
 
-static int32_t @name@_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t @name@_check(amg_check *c, amg_step *s)
 {
     amg_attrs a = amg_attrs_of(s); /* read each field of amalgamate/ops/@name@.py here, in order, and check its range */
     if (!amg_attrs_done(&a)) {

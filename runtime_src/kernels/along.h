@@ -39,7 +39,7 @@ typedef struct amg_softmax_job {
     int64_t rows; /* of the last axis, from one element along the axis to the next */
 } amg_softmax_job;
 
-static inline int32_t amg_softmax_check(amg_check *c, amg_step *s)
+static inline AMG_COLD int32_t amg_softmax_check(amg_check *c, amg_step *s)
 {
     amg_along along;
     int32_t status = amg_check_arity(c, s, 1, 1, 1);

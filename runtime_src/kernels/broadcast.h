@@ -10,7 +10,7 @@
 #define AMG_BROADCAST_CHUNK 4096 /* elements computed at a time: they are still in the cache when they are activated */
 
 /* Two inputs, one output, and the three words of an activation. */
-static inline int32_t amg_broadcast_check(amg_check *c, amg_step *s)
+static inline AMG_COLD int32_t amg_broadcast_check(amg_check *c, amg_step *s)
 {
     int32_t status = amg_check_arity(c, s, 2, 2, 1);
     if (status == AMG_OK) {

@@ -74,7 +74,7 @@ static inline const char *amg_pool_read(const amg_step *s, int mean, amg_pool_pl
     return NULL;
 }
 
-static inline int32_t amg_pool_check(amg_check *c, amg_step *s, int mean)
+static inline AMG_COLD int32_t amg_pool_check(amg_check *c, amg_step *s, int mean)
 {
     amg_pool_plan p;
     int64_t dim[AMG_MAX_NDIM];

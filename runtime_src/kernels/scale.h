@@ -17,7 +17,7 @@ typedef struct amg_scale_job {
 } amg_scale_job;
 
 /* x, and a scale and a shift of its channels. */
-static inline int32_t amg_scale_check(amg_check *c, amg_step *s)
+static inline AMG_COLD int32_t amg_scale_check(amg_check *c, amg_step *s)
 {
     int32_t status = amg_check_arity(c, s, 3, 3, 1);
     if (status == AMG_OK) {

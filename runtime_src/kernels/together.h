@@ -14,7 +14,7 @@ typedef struct amg_together {
 } amg_together;
 
 /* Checks that all inputs are plain float32 or int64 and broadcast; gives the output that shape. */
-static inline int32_t amg_together_check(amg_check *c, amg_step *s, int32_t dtype)
+static inline AMG_COLD int32_t amg_together_check(amg_check *c, amg_step *s, int32_t dtype)
 {
     int64_t dim[AMG_MAX_NDIM] = {0};
     int32_t ndim = 0;

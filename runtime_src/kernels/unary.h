@@ -16,7 +16,7 @@ typedef struct amg_unary_job {
 } amg_unary_job;
 
 /* One input, one output of its shape, and `words` attributes. */
-static inline int32_t amg_unary_check(amg_check *c, amg_step *s, int32_t words)
+static inline AMG_COLD int32_t amg_unary_check(amg_check *c, amg_step *s, int32_t words)
 {
     int32_t status = amg_check_arity(c, s, 1, 1, 1);
     if (status == AMG_OK) {

@@ -1,7 +1,7 @@
 /* affine.c - y = scale x + shift, elementwise. x, y: any shape, float32; may run in place. */
 #include "kernels/unary.h"
 
-static int32_t affine_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t affine_check(amg_check *c, amg_step *s)
 {
     return amg_unary_check(c, s, 2);
 }

@@ -7,7 +7,7 @@ typedef struct arg_max_job {
     amg_along along;
 } arg_max_job;
 
-static int32_t arg_max_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t arg_max_check(amg_check *c, amg_step *s)
 {
     amg_along along;
     int32_t status = amg_check_arity(c, s, 1, 1, 1);

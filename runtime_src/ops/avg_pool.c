@@ -5,7 +5,7 @@
 #include "kernels/pool_mean.h"
 #include "op.h"
 
-static int32_t avg_pool_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t avg_pool_check(amg_check *c, amg_step *s)
 {
     return amg_pool_check(c, s, 1);
 }

@@ -1,7 +1,7 @@
 /* batch_norm.c - y = activation(scale x + shift) per channel. x, y: [N, ..., C]; scale, shift: [C]; may run in place. */
 #include "kernels/scale.h"
 
-static int32_t batch_norm_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t batch_norm_check(amg_check *c, amg_step *s)
 {
     amg_attrs attrs = amg_attrs_of(s);
     (void)amg_attr_activation(&attrs);

@@ -2,7 +2,7 @@
  * int64 rounds towards zero and saturates; NaN becomes 0. */
 #include "op.h"
 
-static int32_t cast_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t cast_check(amg_check *c, amg_step *s)
 {
     amg_attrs a = amg_attrs_of(s);
     const int32_t to = amg_attr_int(&a);

@@ -1,7 +1,7 @@
 /* clip.c - y = min(max(x, low), high), elementwise. x, y: any shape, float32; may run in place. */
 #include "kernels/unary.h"
 
-static int32_t clip_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t clip_check(amg_check *c, amg_step *s)
 {
     return amg_unary_check(c, s, 2);
 }

@@ -5,7 +5,7 @@
 
 #define COMPARE_COUNT 8
 
-static int32_t compare_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t compare_check(amg_check *c, amg_step *s)
 {
     amg_attrs a = amg_attrs_of(s);
     const int32_t relation = amg_attr_int(&a);

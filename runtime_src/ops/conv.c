@@ -127,7 +127,7 @@ static const char *conv_read(const amg_step *s, conv_plan *p, int64_t out[2])
     return conv_scratch(p);
 }
 
-static int32_t conv_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t conv_check(amg_check *c, amg_step *s)
 {
     conv_plan p;
     int64_t out[2];

@@ -91,7 +91,7 @@ static const char *conv_transpose_read(const amg_step *s, conv_transpose_plan *p
     return NULL;
 }
 
-static int32_t conv_transpose_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t conv_transpose_check(amg_check *c, amg_step *s)
 {
     conv_transpose_plan p;
     int64_t dim[4], n;

@@ -8,7 +8,7 @@
 
 #define DENSE_ROWS 224 /* rows of a block: a multiple of most tile heights */
 
-static int32_t dense_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t dense_check(amg_check *c, amg_step *s)
 {
     int64_t dim[AMG_MAX_NDIM];
     int32_t status = amg_check_arity(c, s, 2, 3, 1);

@@ -41,7 +41,7 @@ static const char *depthwise_conv_read(const amg_step *s, depthwise_conv_plan *p
     return amg_window_over(&p->win, &p->x, out);
 }
 
-static int32_t depthwise_conv_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t depthwise_conv_check(amg_check *c, amg_step *s)
 {
     depthwise_conv_plan p;
     int64_t out[2];

@@ -1,7 +1,7 @@
 /* exp.c - y = e^x, elementwise. x, y: any shape, float32; may run in place. */
 #include "kernels/unary.h"
 
-static int32_t exp_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t exp_check(amg_check *c, amg_step *s)
 {
     return amg_unary_check(c, s, 0);
 }

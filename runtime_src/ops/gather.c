@@ -11,7 +11,7 @@ typedef struct gather_job {
     size_t slice;     /* bytes */
 } gather_job;
 
-static int32_t gather_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t gather_check(amg_check *c, amg_step *s)
 {
     amg_attrs a = amg_attrs_of(s);
     const int32_t axis = amg_attr_int(&a);

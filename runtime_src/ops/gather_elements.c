@@ -3,7 +3,7 @@
 #include "kernels/strided.h"
 #include "op.h"
 
-static int32_t gather_elements_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t gather_elements_check(amg_check *c, amg_step *s)
 {
     amg_attrs a = amg_attrs_of(s);
     const int32_t axis = amg_attr_int(&a);

@@ -1,7 +1,7 @@
 /* gelu.c - y = x Phi(x), or its approximation by tanh, elementwise. x, y: any shape, float32; may run in place. */
 #include "kernels/unary.h"
 
-static int32_t gelu_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t gelu_check(amg_check *c, amg_step *s)
 {
     const int32_t status = amg_unary_check(c, s, 1);
     if (status == AMG_OK && s->attr[0] != 0 && s->attr[0] != 1) {

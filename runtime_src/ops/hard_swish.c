@@ -1,7 +1,7 @@
 /* hard_swish.c - y = x min(max(x + 3, 0), 6) / 6, elementwise. x, y: any shape, float32; may run in place. */
 #include "kernels/unary.h"
 
-static int32_t hard_swish_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t hard_swish_check(amg_check *c, amg_step *s)
 {
     return amg_unary_check(c, s, 0);
 }

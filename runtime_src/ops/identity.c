@@ -2,7 +2,7 @@
 #include "kernels/strided.h"
 #include "op.h"
 
-static int32_t identity_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t identity_check(amg_check *c, amg_step *s)
 {
     const amg_attrs a = amg_attrs_of(s);
     if (amg_check_arity(c, s, 1, 1, 1) || amg_check_movable(c, s)) {

@@ -4,7 +4,7 @@
 
 #define INSTANCE_NORM_CHANNELS 16 /* that one thread takes at a time */
 
-static int32_t instance_norm_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t instance_norm_check(amg_check *c, amg_step *s)
 {
     amg_attrs attrs = amg_attrs_of(s);
     (void)amg_attr_float(&attrs);

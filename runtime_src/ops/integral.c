@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-static int32_t integral_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t integral_check(amg_check *c, amg_step *s)
 {
     amg_attrs a = amg_attrs_of(s);
     const int32_t function = amg_attr_int(&a);

@@ -2,7 +2,7 @@
  * x, y: any shape; scale and the optional bias: the axes of x from `axis` on; may run in place. */
 #include "kernels/norm.h"
 
-static int32_t layer_norm_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t layer_norm_check(amg_check *c, amg_step *s)
 {
     int32_t status = amg_check_arity(c, s, 2, 3, 1);
     if (status == AMG_OK) {

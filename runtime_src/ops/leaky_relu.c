@@ -1,7 +1,7 @@
 /* leaky_relu.c - y = x < 0 ? alpha x : x, elementwise. x, y: any shape, float32; may run in place. */
 #include "kernels/unary.h"
 
-static int32_t leaky_relu_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t leaky_relu_check(amg_check *c, amg_step *s)
 {
     return amg_unary_check(c, s, 1);
 }

@@ -40,7 +40,7 @@ static int32_t lrn_read(const amg_step *s, lrn_job *j)
     return 1;
 }
 
-static int32_t lrn_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t lrn_check(amg_check *c, amg_step *s)
 {
     lrn_job j;
     int32_t status = amg_check_arity(c, s, 1, 1, 1);

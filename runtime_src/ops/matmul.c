@@ -97,7 +97,7 @@ static const char *matmul_read(const amg_step *s, matmul_plan *p)
     return NULL;
 }
 
-static int32_t matmul_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t matmul_check(amg_check *c, amg_step *s)
 {
     matmul_plan p;
     int64_t dim[AMG_MAX_NDIM];

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-static int32_t mod_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t mod_check(amg_check *c, amg_step *s)
 {
     amg_attrs a = amg_attrs_of(s);
     (void)amg_attr_int(&a);

@@ -46,7 +46,7 @@ static const char *pad_read(const amg_step *s, pad_job *job)
     return NULL;
 }
 
-static int32_t pad_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t pad_check(amg_check *c, amg_step *s)
 {
     pad_job job;
     int64_t dim[AMG_MAX_NDIM] = {0};

@@ -1,7 +1,7 @@
 /* prelu.c - y = activation(x < 0 ? slope x : x), the slope broadcast. x, slope, y: float32; may run in place of x. */
 #include "kernels/broadcast.h"
 
-static int32_t prelu_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t prelu_check(amg_check *c, amg_step *s)
 {
     const int32_t status = amg_broadcast_check(c, s);
     if (status == AMG_OK && (s->out[0]->ndim != s->in[0]->ndim || s->out[0]->count != s->in[0]->count)) {

@@ -36,7 +36,7 @@ static int reduce_read(const amg_step *s, int32_t *kind, uint32_t *axes)
     return 1;
 }
 
-static int32_t reduce_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t reduce_check(amg_check *c, amg_step *s)
 {
     int32_t kind, status = amg_check_arity(c, s, 1, 1, 1);
     uint32_t axes;

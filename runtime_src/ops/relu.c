@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-static int32_t relu_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t relu_check(amg_check *c, amg_step *s)
 {
     return amg_unary_check(c, s, 0);
 }

@@ -21,7 +21,7 @@ static int reshape_resolve(int64_t *dim, int32_t ndim, int32_t free, int64_t cou
     return 1;
 }
 
-static int32_t reshape_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t reshape_check(amg_check *c, amg_step *s)
 {
     amg_attrs a = amg_attrs_of(s);
     int64_t dim[AMG_MAX_NDIM];

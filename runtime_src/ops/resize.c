@@ -125,7 +125,7 @@ static int resize_layout(resize_plan *p, size_t *scratch)
     return 1;
 }
 
-static int32_t resize_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t resize_check(amg_check *c, amg_step *s)
 {
     resize_plan p;
     int64_t dim[AMG_MAX_NDIM];

@@ -49,7 +49,7 @@ static const char *slice_read(const amg_step *s, slice_range *range)
     return NULL;
 }
 
-static int32_t slice_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t slice_check(amg_check *c, amg_step *s)
 {
     slice_range range[AMG_MAX_NDIM];
     int64_t dim[AMG_MAX_NDIM] = {0};

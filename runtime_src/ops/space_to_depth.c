@@ -3,7 +3,7 @@
 #include "kernels/strided.h"
 #include "op.h"
 
-static int32_t space_to_depth_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t space_to_depth_check(amg_check *c, amg_step *s)
 {
     amg_attrs a = amg_attrs_of(s);
     const int64_t block = amg_attr_int(&a), mode = amg_attr_int(&a);

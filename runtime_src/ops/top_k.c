@@ -15,7 +15,7 @@ typedef struct top_k_row {
     int smallest;
 } top_k_row;
 
-static int32_t top_k_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t top_k_check(amg_check *c, amg_step *s)
 {
     amg_along along;
     int32_t status = amg_check_arity(c, s, 1, 1, 2);

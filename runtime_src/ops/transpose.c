@@ -3,7 +3,7 @@
 #include "kernels/strided.h"
 #include "op.h"
 
-static int32_t transpose_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t transpose_check(amg_check *c, amg_step *s)
 {
     amg_attrs a = amg_attrs_of(s);
     int64_t perm[AMG_MAX_NDIM], dim[AMG_MAX_NDIM] = {0};

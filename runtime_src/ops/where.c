@@ -3,7 +3,7 @@
 #include "kernels/together.h"
 #include "op.h"
 
-static int32_t where_check(amg_check *c, amg_step *s)
+static AMG_COLD int32_t where_check(amg_check *c, amg_step *s)
 {
     if (amg_check_arity(c, s, 3, 3, 1)) {
         return c->status;
