@@ -17,6 +17,7 @@ import nets
 from amalgamate import packages
 from amalgamate.resources import runtime_files
 from golden_digits import VECTORS, digits
+from golden_squeezenet import SCORES, squeezenet, write_photos
 from tools import ROOT, snippet, tool
 
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror"]
@@ -105,6 +106,15 @@ def test_golden_vectors_through_find_package_and_a_shared_library(installed: Pat
     consumer(tmp_path / "newer", "find_package(digits 3.0 REQUIRED)")
     with pytest.raises(AssertionError, match=r"requested version \"3\.0\""):
         cmake(tmp_path / "newer", tmp_path / "newer" / "build", f"-DCMAKE_PREFIX_PATH={installed}")
+
+
+def test_squeezenet_sees_what_it_saw(tmp_path: Path) -> None:
+    library = squeezenet().compile()
+    source = ROOT / "tests" / "c" / "photos.c"
+    flags = ["-std=c99", *WARNINGS, f"-I{library.parent}"]
+    run(tool("gcc"), *flags, source, library, f"-Wl,-rpath,{library.parent}", "-lm", "-o", "photos", cwd=tmp_path)
+    words = [SCORES, write_photos(tmp_path), library.with_suffix(".amg")]
+    assert run(tmp_path / "photos", *words, cwd=tmp_path) == "ok\n"
 
 
 def test_shared_library_exports_the_api_under_a_versioned_name(installed: Path) -> None:

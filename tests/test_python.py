@@ -27,6 +27,7 @@ from amalgamate.errors import AmalgamateError
 from amalgamate.packages.wheel import package_name, platform
 from faults import Faulty, Shortage
 from golden_digits import VECTORS, digits, vectors
+from golden_squeezenet import golden, numbers, photo, ramp, squeezenet
 from tools import ROOT
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
@@ -145,6 +146,21 @@ def test_golden_vectors_are_those_that_the_pair_makes(tmp_path: Path) -> None:
     golden_digits.write(tmp_path / "digits.txt")
     made, kept = np.loadtxt(tmp_path / "digits.txt"), np.loadtxt(VECTORS)
     assert np.array_equal(made[:, :65], kept[:, :65]) and np.abs(made - kept).max() <= 1e-5
+
+
+@pytest.mark.parametrize("kind", ["ctypes", "cffi"])
+def test_squeezenet_sees_what_it_saw(kind: str, package: Any) -> None:
+    import digits._amalgamated as twin  # type: ignore[import-not-found]
+
+    library = squeezenet().compile()
+    with twin.Model(library) if kind == "ctypes" else am.load(library) as model:
+        for name, wanted in golden().items():
+            if name == "ramp":
+                (scores,) = model.run(None, {model.inputs[0].name: ramp()})
+            else:
+                by_class = sorted(model.classify(photo(name), top_k=1000), key=lambda p: p.class_index)
+                scores = np.array([p.score for p in by_class])
+            assert numbers(scores) == pytest.approx(wanted, rel=0, abs=1e-4), name
 
 
 class OnlyDlpack:
