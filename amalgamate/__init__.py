@@ -79,13 +79,15 @@ def build(
     name: str | None = None,
     prefix: str = "amg",
     weights_as: str = "embed",
+    weights_type: str = "float32",
 ) -> Built:
     """Reads a model file, whatever its format, and makes it ready to be written as C.
 
     `weights` is the second file of a two-file format; `labels` a file of one class per line, or the classes; `input_shapes`
     fixes symbolic dimensions; `outputs` asks for tensors by name, inner ones too; `bind` makes inputs constants; `softmax`
     appends one, None does where labels are given and the network ends in bare scores. The pair is called `name`, its
-    functions `prefix`_open and so on; `weights_as` is "embed", "integers" or "file".
+    functions `prefix`_open and so on; `weights_as` is "embed", "integers" or "file"; `weights_type` "float16" stores weights in
+    half the bytes, from which opening makes float32.
     Raises E100 to E108 for what is wrong with the files or options, E110 and E120 for what cannot be planned.
     """
     from amalgamate import importers, passes
@@ -100,7 +102,7 @@ def build(
     graph = importers.read(path, source, dict(input_shapes or {}), list(outputs or ()), dict(bind or {}))
     apply(graph, image, labels, softmax)
     graph.name = name or graph.name or path.stem
-    planned = plan(passes.run(graph))
+    planned = plan(passes.run(graph), weights_type)
     return Built(identifier(graph.name), planned, model_file.write(planned), options)
 
 

@@ -52,6 +52,12 @@ class Plan:
     blocks: list[Block] = field(default_factory=list)
     arena_bytes: int = 0
 
+    @property
+    def widened_bytes(self) -> int:
+        """What opening takes for all weights as float32, where some are stored in half precision; 0 where none are."""
+        halves = any(c.half for c in self.constants.values())
+        return sum(_align(c.bytes) << c.half for c in self.constants.values()) if halves else 0
+
     def __str__(self) -> str:
         lines = [f"arena {self.arena_bytes} bytes, weights {sum(c.bytes for c in self.constants.values())} bytes"]
         rows = [(b.name, str(b.birth), str(b.death), str(b.bytes), str(b.offset)) for b in self.blocks]
@@ -79,11 +85,14 @@ class Plan:
         return "\n".join(lines)
 
 
-def plan(graph: Graph) -> Plan:
-    """The plan of a graph that all passes have been through. Raises E120 where it is beyond what the format holds."""
+def plan(graph: Graph, weights_type: str = "float32") -> Plan:
+    """The plan of a graph that all passes have been through, its weights stored as `weights_type`.
+
+    Raises E120 where it is beyond what the format holds.
+    """
     graph = graph.copy()
     _own_outputs(graph)
-    constants, operands = pack(graph)
+    constants, operands = pack(graph, weights_type)
     result = Plan(graph, constants, operands)
     _limits(result)
     planner = _Planner(graph)

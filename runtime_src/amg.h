@@ -84,6 +84,11 @@ typedef struct amg_options {
     char *errbuf;       /* receives a message when opening fails; may be NULL */
     size_t errbuf_size; /* bytes at errbuf */
     uint32_t flags;     /* AMG_OPEN_* */
+    /* Memory for weights that the file holds in half precision, and the others with them, as float32: as many bytes as the
+     * macro NAME_WEIGHTS_BYTES says, 64-byte aligned, which must outlive the model. It may end where `data` does, which is
+     * then overwritten. NULL: allocated, where it is needed. */
+    void *weights;
+    size_t weights_size; /* bytes at weights */
 } amg_options;
 
 /* How to make a session. Zero-initialise, set struct_size, fill in what you need. */

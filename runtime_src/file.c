@@ -153,7 +153,7 @@ AMG_API AMG_COLD int32_t amg_open_file(const char *path, const amg_options *opt,
         o.flags &= ~(uint32_t)AMG_OPEN_COPY;
     }
     status = amg_load(&o, out);
-    kept = status == AMG_OK && !(o.flags & AMG_OPEN_COPY);
+    kept = status == AMG_OK && !(*out)->copied;
     if (kept && copied) {
         (*out)->copy = map;
     } else if (kept) {

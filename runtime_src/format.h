@@ -6,7 +6,7 @@
 
 #define AMG_FORMAT_MAGIC "\x89" "AMG\r\n\x1a\n"
 #define AMG_FORMAT_MAJOR 1
-#define AMG_FORMAT_MINOR 0
+#define AMG_FORMAT_MINOR 1
 #define AMG_FORMAT_ENDIAN 0x01020304u
 #define AMG_FORMAT_SUM_FACTOR 0x3c6ef372fe94f82au /* 2 * odd */
 
@@ -38,7 +38,7 @@
 #define AMG_T_DTYPE 4    /* u8 each */
 #define AMG_T_NDIM 5
 #define AMG_T_CONSTANT 6
-#define AMG_T_ENCODING 7
+#define AMG_T_ENCODING 7 /* 1: a constant in half precision */
 #define AMG_T_PACKING 8
 #define AMG_T_RESERVED 9 /* 3 bytes */
 #define AMG_T_HOME 12

@@ -3,8 +3,7 @@
 #include "plan.h"
 #include "reader.h"
 
-/* The checksum of n bytes, a multiple of 4: with w the 32-bit words, the sum over i of w[i] (1 + K (count - i)). */
-static uint64_t load_sum(const uint8_t *p, size_t n)
+AMG_INTERNAL uint64_t amg_sum(const uint8_t *p, size_t n)
 {
     uint64_t a = 0, b = 0;
     for (size_t i = 0; i + 4 <= n; i += 4) {
@@ -89,7 +88,7 @@ static int32_t load_header(amg_reader *r, amg_model *m)
     if (r->weights_bytes != r->total - r->weights_at) {
         return amg_bad(r, AMG_E_FORMAT, "header: size of the weights is not what the file has left");
     }
-    if (amg_u64(h + AMG_H_CHECKSUM) != load_sum(h + AMG_H_SUMMED, (size_t)r->weights_at - AMG_H_SUMMED)) {
+    if (amg_u64(h + AMG_H_CHECKSUM) != amg_sum(h + AMG_H_SUMMED, (size_t)r->weights_at - AMG_H_SUMMED)) {
         return amg_bad(r, AMG_E_CHECKSUM, "checksum of the control region is wrong");
     }
     if (!amg_all_zero(h + AMG_H_RESERVED, AMG_H_SIZE - AMG_H_RESERVED)) {
@@ -152,55 +151,6 @@ static int32_t load_sections(amg_reader *r)
     return status == AMG_OK ? amg_load_extras(r) : status;
 }
 
-#if AMG_BIG_ENDIAN
-/* Swaps the bytes of the weights' elements. Constants lie in order, the last one before `end`, padding behind each. */
-static void load_swap(amg_model *m, uint8_t *end)
-{
-    for (int32_t i = m->tensor_count - 1; i >= 0; i--) {
-        const amg_value *v = &m->slots[i].value;
-        const ptrdiff_t last = v->dtype == AMG_I64 ? 7 : 3;
-        for (uint8_t *p = (uint8_t *)v->data; v->constant && p < end; p += last + 1) {
-            for (ptrdiff_t k = 0; k < last - k; k++) {
-                const uint8_t byte = p[k];
-                p[k] = p[last - k];
-                p[last - k] = byte;
-            }
-        }
-        end = v->constant ? (uint8_t *)v->data : end;
-    }
-}
-#endif
-
-/* Makes the weights private where that is asked for, and checks them where that is. */
-static int32_t load_weights(amg_reader *r, uint32_t flags)
-{
-    amg_model *m = r->m;
-    const uint8_t *weights = r->data + r->weights_at;
-    if ((flags & AMG_OPEN_COPY) && r->weights_bytes) {
-        m->copy = amg_memory_get(&m->memory, (size_t)r->weights_bytes + AMG_ALIGN);
-        if (!m->copy) {
-            return amg_bad(r, AMG_E_MEMORY, "no memory for a copy of the weights");
-        }
-        weights = (const uint8_t *)m->copy + (AMG_ALIGN - (uintptr_t)m->copy % AMG_ALIGN) % AMG_ALIGN;
-        memcpy((void *)(uintptr_t)weights, r->data + r->weights_at, (size_t)r->weights_bytes);
-        for (int32_t i = 0; i < m->tensor_count; i++) {
-            amg_value *v = &m->slots[i].value;
-            if (v->constant) {
-                v->data = (void *)(uintptr_t)(weights + ((const uint8_t *)v->data - (r->data + r->weights_at)));
-            }
-        }
-    } else if ((uintptr_t)weights % 8) {
-        return amg_bad(r, AMG_E_ARGUMENT, "data is not aligned to 8 bytes; align it or set AMG_OPEN_COPY");
-    }
-    if ((flags & AMG_OPEN_VERIFY) && load_sum(weights, (size_t)r->weights_bytes) != r->weights_sum) {
-        return amg_bad(r, AMG_E_CHECKSUM, "checksum of the weights is wrong");
-    }
-#if AMG_BIG_ENDIAN
-    load_swap(m, (uint8_t *)(uintptr_t)weights + r->weights_bytes);
-#endif
-    return AMG_OK;
-}
-
 AMG_INTERNAL int32_t amg_load(const amg_options *opt, amg_model **out)
 {
     amg_reader r;
@@ -229,7 +179,7 @@ AMG_INTERNAL int32_t amg_load(const amg_options *opt, amg_model **out)
     *r.m = counts;
     load_lay_out(r.m, (char *)r.m);
     status = load_sections(&r);
-    status = status == AMG_OK ? load_weights(&r, opt->flags) : status;
+    status = status == AMG_OK ? amg_load_weights(&r, opt) : status;
     status = status == AMG_OK ? amg_plan_model(r.m, r.message, r.message_size) : status;
     if (status != AMG_OK) {
         amg_memory_put(&r.m->memory, r.m->copy);

@@ -20,6 +20,8 @@ typedef struct amg_slot { /* a tensor of the model, at its default shape where t
     int32_t input;    /* 1: an input of the model */
     int32_t output;    /* 1: an output of the model */
     int32_t pitchable; /* 1: its maker and all its readers allow pitch > last dim */
+    int32_t half;      /* 1: a constant that the file holds in half precision */
+    size_t bytes;      /* of a constant, with its padding, in the file */
 } amg_slot;
 
 typedef struct amg_layer { /* a step of the model */
@@ -51,6 +53,7 @@ struct amg_model {
     const char **labels;
     amg_picture *pictures;
     char *strings;
+    int32_t copied;   /* 1: the weights do not lie in the file */
     void *copy;       /* the weights, where they were copied, or the file, where it was read */
     void *map;        /* the file, where it was mapped */
     size_t map_bytes;

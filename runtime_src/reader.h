@@ -10,6 +10,7 @@ typedef struct amg_reader {
     const uint8_t *data;
     size_t size;
     uint64_t total, weights_at, weights_bytes, weights_sum;
+    uint64_t widened; /* bytes that weights in half precision take more as float32; 0 where there are none */
     size_t tensors, steps, words, inputs, outputs, symbols, metas, labels, images, strings, strings_end;
     uint32_t symbol_count;
     char *message;
@@ -57,6 +58,9 @@ static inline int32_t amg_bad_record(const amg_reader *r, int32_t status, const 
     return status;
 }
 
+/* The checksum of n bytes, a multiple of 4: with w the 32-bit words, the sum over i of w[i] (1 + K (count - i)). */
+AMG_INTERNAL uint64_t amg_sum(const uint8_t *p, size_t n);
+
 /* The string at an offset of the string table, or NULL where none begins there. */
 static inline const char *amg_string_at(const amg_reader *r, uint32_t at)
 {
@@ -70,5 +74,6 @@ AMG_INTERNAL int32_t amg_load_tensors(amg_reader *r);
 AMG_INTERNAL int32_t amg_load_io(amg_reader *r);    /* inputs, outputs, symbols */
 AMG_INTERNAL int32_t amg_load_steps(amg_reader *r); /* and the homes of tensors */
 AMG_INTERNAL int32_t amg_load_extras(amg_reader *r); /* meta data, labels, pictures */
+AMG_INTERNAL int32_t amg_load_weights(amg_reader *r, const amg_options *opt); /* weights.c */
 
 #endif

@@ -1,4 +1,5 @@
 /* tensors.c - reads strings, tensors, inputs and outputs. */
+#include "generated.h"
 #include "reader.h"
 
 static int32_t tensors_bad(const amg_reader *r, int32_t status, int32_t index, const char *what)
@@ -47,9 +48,9 @@ AMG_INTERNAL int32_t amg_load_strings(amg_reader *r)
 /* ---- tensors --------------------------------------------------------------------------------------------------- */
 
 /* The bytes of constant v as it is packed, or -1 where its dims do not fit its packing or the product overflows. */
-static int64_t tensors_constant_bytes(const amg_value *v)
+static int64_t tensors_constant_bytes(const amg_value *v, int32_t half)
 {
-    int64_t bytes = v->dtype == AMG_I64 ? 8 : 4;
+    int64_t bytes = v->dtype == AMG_I64 ? 8 : half ? 2 : 4;
     for (int32_t i = 0; i < v->ndim; i++) {
         const int32_t lanes = (v->packing == AMG_PANELS && i == 1) || (v->packing == AMG_LANE_ROWS && i == 1);
         if (!amg_mul(bytes, lanes ? amg_round_up(v->dim[i], AMG_LANES) : v->dim[i], &bytes)) {
@@ -85,14 +86,16 @@ static int32_t tensors_tensor(amg_reader *r, int32_t index, uint64_t *weights)
     uint8_t p[AMG_T_SIZE];
     uint64_t offset, bytes;
     uint32_t home;
-    int32_t status;
+    int32_t status, half;
     memcpy(p, r->data + r->tensors + (size_t)index * AMG_T_SIZE, sizeof p);
+    half = amg_halves && p[AMG_T_ENCODING];
     memset(t, 0, sizeof *t);
     t->name = amg_string_at(r, amg_u32(p + AMG_T_NAME));
     t->value.dtype = p[AMG_T_DTYPE];
     t->value.ndim = p[AMG_T_NDIM];
     t->value.constant = p[AMG_T_CONSTANT];
     t->value.packing = p[AMG_T_PACKING];
+    t->half = half;
     t->producer = t->last_use = -1;
     home = amg_u32(p + AMG_T_HOME);
     offset = amg_u64(p + AMG_T_OFFSET);
@@ -103,8 +106,11 @@ static int32_t tensors_tensor(amg_reader *r, int32_t index, uint64_t *weights)
     if (t->value.dtype != AMG_F32 && t->value.dtype != AMG_I64) {
         return tensors_bad(r, AMG_E_UNSUPPORTED, index, "unknown element type");
     }
-    if (p[AMG_T_ENCODING] != 0 || t->value.packing > AMG_LANE_ROWS) {
+    if (p[AMG_T_ENCODING] > amg_halves || t->value.packing > AMG_LANE_ROWS) {
         return tensors_bad(r, AMG_E_UNSUPPORTED, index, "unknown encoding or packing");
+    }
+    if (half && (t->value.dtype != AMG_F32 || !t->value.constant)) {
+        return tensors_bad(r, AMG_E_FORMAT, index, "half precision is for constants of float32");
     }
     if (t->value.ndim > AMG_MAX_NDIM || t->value.constant > 1 || !amg_all_zero(p + AMG_T_RESERVED, 3)) {
         return tensors_bad(r, AMG_E_FORMAT, index, "too many axes, or a flag or reserved byte out of range");
@@ -121,7 +127,7 @@ static int32_t tensors_tensor(amg_reader *r, int32_t index, uint64_t *weights)
                    ? tensors_bad(r, AMG_E_FORMAT, index, "an activation has weights or a packing")
                    : AMG_OK;
     }
-    if (tensors_constant_bytes(&t->value) < 0 || bytes != (uint64_t)tensors_constant_bytes(&t->value)) {
+    if (tensors_constant_bytes(&t->value, half) < 0 || bytes != (uint64_t)tensors_constant_bytes(&t->value, half)) {
         return tensors_bad(r, AMG_E_FORMAT, index, "the bytes of its weights are not what its shape needs");
     }
     if (offset != *weights || bytes > r->weights_bytes - offset) {
@@ -129,6 +135,8 @@ static int32_t tensors_tensor(amg_reader *r, int32_t index, uint64_t *weights)
     }
     t->value.data = (void *)(uintptr_t)(r->data + r->weights_at + offset); /* no step writes to it */
     *weights = (offset + bytes + AMG_ALIGN - 1) / AMG_ALIGN * AMG_ALIGN;
+    t->bytes = (size_t)(*weights - offset);
+    r->widened += half ? t->bytes : 0;
     return *weights > r->weights_bytes
                ? tensors_bad(r, AMG_E_FORMAT, index, "its weights are not padded to 64 bytes")
                : AMG_OK;

@@ -157,6 +157,7 @@ class Options(ctypes.Structure):
     _fields_ = [
         ("struct_size", c_size_t), ("data", c_void_p), ("size", c_size_t), ("alloc", ALLOC), ("release", RELEASE),
         ("user", c_void_p), ("errbuf", c_void_p), ("errbuf_size", c_size_t), ("flags", c_uint32),
+        ("weights", c_void_p), ("weights_size", c_size_t),
     ]  # fmt: skip
 
 

@@ -69,7 +69,7 @@ def test_01_truncated_at_every_offset() -> None:
         (4, 1, 0x0A, FORMAT, "magic"),  # line ends changed
         (16, 4, 0x04030201, FORMAT, "endian"),
         (20, 2, 2, VERSION, "newer"),
-        (22, 2, 1, VERSION, "newer"),
+        (22, 2, 2, VERSION, "newer"),
         (20, 2, 0, FORMAT, "version 0"),
         (88, 4, 1, FORMAT, "reserved"),
         (127, 1, 1, FORMAT, "reserved"),
@@ -211,7 +211,7 @@ def test_12_long_chains_need_no_stack_and_little_time() -> None:
 
 @pytest.mark.parametrize(
     ("field", "value", "words"),
-    [(4, 0, "element type"), (4, 3, "element type"), (4, 255, "element type"), (7, 1, "encoding"), (8, 3, "packing")],
+    [(4, 0, "element type"), (4, 3, "element type"), (4, 255, "element type"), (7, 2, "encoding"), (8, 3, "packing")],
 )
 def test_13_unknown_types_and_encodings(field: int, value: int, words: str) -> None:
     data = edited()

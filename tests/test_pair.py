@@ -256,8 +256,8 @@ def test_embedded_bytes_are_exactly_the_bytes(embed: object, size: int, kind: st
     hard = b'?"\\?/\n0123%*/??)\0' + bytes(range(256))
     data = rng.bytes(size) if kind == "random" else (hard * (size // len(hard) + 1))[:size]
     declaration, rows = embed(data)  # type: ignore[operator]
-    text = render("model.c.j2", size=size, declaration=declaration, rows=rows)
-    header = "#define AMG_INTERNAL static\n#include <stddef.h>\n#include <stdint.h>\n"
+    text = render("model.c.j2", size=size, declaration=declaration, rows=rows, halves=False)
+    header = "#define AMG_INTERNAL static __attribute__((unused))\n#include <stddef.h>\n#include <stdint.h>\n"
     main = """
 #include "generated.h"
 #include <stdio.h>

@@ -93,6 +93,7 @@ class ModelOptions:
     outputs: list[str]
     bind: dict[str, Array]
     softmax: bool | None = None
+    weights_type: str = "float32"
 
     def read(self) -> Graph:
         """The graph as the importer gives it."""
@@ -114,6 +115,7 @@ class ModelOptions:
             outputs=self.outputs,
             bind=self.bind,
             softmax=self.softmax,
+            weights_type=self.weights_type,
             **more,
         )
 
@@ -158,6 +160,13 @@ _OPTIONS = [
         default=None,
         help="Turn the output's scores into probabilities; by default where there are labels and they are bare scores.",
     ),
+    click.option(
+        "--weights-type",
+        type=click.Choice(["float32", "float16"]),
+        default="float32",
+        show_default=True,
+        help="In which weights are stored; float16 becomes float32 when the model is opened.",
+    ),
 ]
 
 
@@ -178,13 +187,16 @@ def model_options(function: Callable[..., Any], default: str | None = None) -> C
         crop: tuple[int, int] | None,
         labels: Path | None,
         softmax: bool | None,
+        weights_type: str,
         **rest: Any,
     ) -> Any:
         import numpy as np
 
         image = image_spec(order, mean, std, resize, crop)
         values = {name: np.array(v if len(v) != 1 else v[0]) for name, v in bind}
-        options = ModelOptions(model, weights_from, dict(shapes), image, labels, list(outputs), values, softmax)
+        options = ModelOptions(
+            model, weights_from, dict(shapes), image, labels, list(outputs), values, softmax, weights_type
+        )
         return function(embedded(options) if str(model) == EMBEDDED and not model.exists() else options, **rest)
 
     wrapped: Callable[..., Any] = command

@@ -61,6 +61,7 @@ class Model:
     labels: int = 0
     arena: int = 0  # amg_arena_size() at these shapes
     image: bool = False  # the first input takes pictures
+    widened: int = 0  # bytes of all weights as float32, where the file holds some in half precision
 
 
 def describe(plan: Plan, data: bytes) -> Model:
@@ -76,6 +77,7 @@ def describe(plan: Plan, data: bytes) -> Model:
         labels=len(graph.labels),
         arena=plan.arena_bytes,
         image=graph.image is not None and graph.image.input == graph.inputs[0],
+        widened=plan.widened_bytes,
     )
 
 
@@ -106,10 +108,16 @@ def model_pair(model: Model, options: Options | None = None) -> dict[str, bytes]
     options = options or Options()
     name = identifier(model.name)
     embedded = options.weights != "file"
-    files, rows = runtime_files() | generated(model.ops, model.fused), ""
+    files, rows = runtime_files() | generated(model.ops, model.fused, model.widened > 0), ""
     if embedded:
         declaration, rows = (integers if options.weights == "integers" else strings)(model.data)
-        files["generated/model.c"] = render("model.c.j2", size=len(model.data), declaration=declaration, rows=_ROWS)
+        files["generated/model.c"] = render(
+            "model.c.j2",
+            size=len(model.data),
+            declaration=declaration,
+            rows=_ROWS,
+            halves=model.widened > 0,
+        )
     made_of = digest(files | {"model.amg": model.data}, [name, str(options)])
     what = f"{comment(model.name)}, a network with the code that runs it"
     source = _source(files, sorted(model.ops), [], name, options).replace(_ROWS, rows)
@@ -167,6 +175,7 @@ def _header(model: Model, name: str, options: Options) -> str:
         lines=_tensor_lines(model),
         example=_example(model, name, options).splitlines(),
         arena=model.arena,
+        weights=model.widened,
         labels=model.labels,
         inputs=len(model.inputs),
         outputs=len(model.outputs),

@@ -13,7 +13,8 @@ from amalgamate.pack import Constant
 from amalgamate.plan import Plan
 
 MAGIC = b"\x89AMG\r\n\x1a\n"
-VERSION = (1, 0)
+VERSION = (1, 1)
+WHOLE = (1, 0)  # of files without weights in half precision
 ENDIAN = 0x01020304
 SUM_FACTOR = 0x3C6EF372FE94F82A
 CHUNK = 1 << 20  # words summed at a time
@@ -84,7 +85,8 @@ class _Writer:
         control = _pad(b"\0" * HEADER + records + bytes(self.strings.table))[HEADER:]
         weights = b"".join(_pad(c.data.tobytes()) for c in self.plan.constants.values())
         total = HEADER + len(control) + len(weights)
-        head = struct.pack("<IHHQQQ", ENDIAN, *VERSION, total, checksum(weights), len(weights))
+        version = VERSION if any(c.half for c in self.plan.constants.values()) else WHOLE
+        head = struct.pack("<IHHQQQ", ENDIAN, *version, total, checksum(weights), len(weights))
         head += struct.pack("<10I", *(len(s) for s in sections), len(self.strings.table))
         summed = head.ljust(HEADER - 16, b"\0") + control
         return MAGIC + struct.pack("<Q", checksum(summed)) + summed + weights
@@ -113,8 +115,8 @@ class _Writer:
         dims = tuple(dims)
         if len(dims) > 8:
             raise AmalgamateError("E120", f"{len(dims)} axes, at most 8 are possible", name)
-        layout = LAYOUTS[constant.layout] if constant else 0
-        kind = struct.pack("<I5B3x", self.strings(name), DTYPES[dtype], len(dims), constant is not None, 0, layout)
+        kind = struct.pack("<I2B", self.strings(name), DTYPES[dtype], len(dims))
+        kind += struct.pack("<3B3x", 1, constant.half, LAYOUTS[constant.layout]) if constant else bytes(6)
         place = struct.pack("<IQQ", home, at, constant.bytes if constant else 0)
         return kind + place + struct.pack("<8I", *dims, *(0,) * (8 - len(dims)))
 

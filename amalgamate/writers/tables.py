@@ -49,10 +49,11 @@ def core_files() -> list[str]:
     return [name for name in runtime_files() if name.endswith(".c") and "/" not in name]
 
 
-def generated(ops: Iterable[str], fused: Iterable[int] | None = None) -> dict[str, str]:
+def generated(ops: Iterable[str], fused: Iterable[int] | None = None, halves: bool = True) -> dict[str, str]:
     """The text of the files generated for a build with these operators and no embedded model, by name.
 
     `fused`: the kinds of activations that layers may apply to their results (kernels/activate.h); by default all.
+    `halves`: whether it opens files with weights in half precision.
     Together with `core_files()` and the files of the operators they are a whole runtime; any order of `ops` gives the same.
     """
     ops = sorted(set(ops))
@@ -69,7 +70,7 @@ def generated(ops: Iterable[str], fused: Iterable[int] | None = None) -> dict[st
         "generated/kernels.c": render(
             "kernels.c.j2", headers=headers, bodies=bodies, tables=tables, groups=GROUPS, activations=activations
         ),
-        "generated/model.c": render("model.c.j2", size=0),
+        "generated/model.c": render("model.c.j2", size=0, halves=halves),
         "generated/ops.c": render("ops.c.j2", ops=ops, joins=joins),
     }
 
