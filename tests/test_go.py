@@ -13,29 +13,44 @@ from PIL import Image
 import nets
 from amalgamate import Built, build, packages
 from amalgamate.errors import AmalgamateError
-from amalgamate.packages.go import package_name
+from amalgamate.packages import _zip
+from amalgamate.packages.go import WAZERO, package_name
 from faults import Faulty, Shortage
 from golden_digits import VECTORS, digits, vectors
-from tools import ROOT, snippet, tool
+from tools import ROOT, absent, snippet, tool
+
+WAYS = pytest.mark.parametrize("cgo", [True, False], ids=["cgo", "wasm"])
 
 
-def go(*words: str, cwd: Path, **env: str) -> str:
+def go(*words: str, cwd: Path, cgo: bool = True, **more: str) -> str:
     """What a go command prints; nothing is fetched."""
-    env = os.environ | {"GOFLAGS": "-mod=mod -buildvcs=false", "GOPROXY": "off", "CGO_ENABLED": "1"} | env
-    done = subprocess.run([tool("go"), *words], cwd=cwd, env=env, capture_output=True, text=True, errors="replace")
+    env = {"GOFLAGS": "-buildvcs=false", "GOPROXY": "off", "CGO_ENABLED": str(int(cgo)), **more}
+    done = subprocess.run(
+        [tool("go"), *words], cwd=cwd, env=os.environ | env, capture_output=True, text=True, errors="replace"
+    )
     assert done.returncode == 0, f"go {' '.join(words)}\n{done.stdout}{done.stderr}"
     return done.stdout
 
 
 @pytest.fixture(scope="module")
-def module(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wazero() -> None:
+    """What runs models where cgo is off, in Go's cache of modules; and emscripten, which compiles them for it."""
+    tool("emcc")
+    module = "@".join(WAZERO.split()[:2])
+    env = os.environ | {"GOPROXY": "off", "GOFLAGS": "-mod=mod"}
+    if subprocess.run([tool("go"), "mod", "download", module], env=env, capture_output=True).returncode:
+        absent(f"{module} is not in Go's cache: scripts/setup.sh --tests fetches it")
+
+
+@pytest.fixture(scope="module")
+def module(tmp_path_factory: pytest.TempPathFactory, wazero: None) -> Path:
     """The package of the digit network, with the tests in it."""
-    return tested(digits(), tmp_path_factory.mktemp("go"))
+    return with_tests(digits(), tmp_path_factory.mktemp("go"))
 
 
-def tested(built: Built, folder: Path) -> Path:
+def with_tests(built: Built, folder: Path, fallback: bool = True) -> Path:
     """The package of a model of digits in `folder`, with the tests in it."""
-    packages.write(built, "go", folder, packages.About("example.com/me/digits", "1.2.3"))
+    packages.write(built, "go", folder, packages.About("example.com/me/digits", "1.2.3", fallback))
     for test in (ROOT / "tests" / "go").glob("*_test.go"):
         (folder / test.name).write_bytes(test.read_bytes())
     (folder / "testdata").mkdir()
@@ -44,43 +59,108 @@ def tested(built: Built, folder: Path) -> Path:
     return folder
 
 
+@WAYS
 @pytest.mark.timeout(600)
-def test_package_vets_and_its_tests_pass_under_the_race_detector(module: Path) -> None:
-    assert go("list", "-f", "{{.Name}} {{.ImportPath}}", "./...", cwd=module).splitlines() == [
+def test_package_vets_and_its_tests_pass(module: Path, cgo: bool) -> None:
+    assert go("list", "-f", "{{.Name}} {{.ImportPath}}", "./...", cwd=module, cgo=cgo).splitlines() == [
         "digits example.com/me/digits",
         "main example.com/me/digits/example",
     ]
-    go("vet", "./...", cwd=module)
+    go("vet", "./...", cwd=module, cgo=cgo)
+    go("test", "-count=1", ".", cwd=module, cgo=cgo)
+
+
+@pytest.mark.timeout(600)
+def test_tests_pass_under_the_race_detector(module: Path) -> None:
     go("test", "-race", "-count=1", "-run", "Goroutines|Close|Golden|Faults", ".", cwd=module)
-    go("test", "-count=1", ".", cwd=module)
+
+
+@WAYS
+def test_wazero_is_linked_only_without_cgo(module: Path, cgo: bool) -> None:
+    linked = go("list", "-deps", ".", cwd=module, cgo=cgo)
+    assert ("wazero" in linked) is not cgo
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("system", ["windows/amd64", "darwin/arm64", "linux/arm64", "linux/arm"])
+def test_cross_compiles_without_a_c_compiler(module: Path, system: str, tmp_path: Path) -> None:
+    goos, goarch = system.split("/")
+    go(
+        "build",
+        "-o",
+        str(tmp_path / "example"),
+        "./example",
+        cwd=module,
+        cgo=False,
+        CC="none",
+        GOOS=goos,
+        GOARCH=goarch,
+    )
+    assert (tmp_path / "example").stat().st_size > 1 << 20
+
+
+@pytest.mark.timeout(600)
+def test_runs_on_another_machine(module: Path, tmp_path: Path) -> None:
+    go("test", "-c", "-o", str(tmp_path / "tests"), cwd=module, cgo=False, GOARCH="arm64")
+    command = [tool("qemu-aarch64"), tmp_path / "tests", "-test.run", "Golden|Pictures|Batches"]
+    done = subprocess.run(command, cwd=module, capture_output=True, text=True)
+    assert done.returncode == 0 and "PASS" in done.stdout, done.stdout + done.stderr
+
+
+def test_package_is_small_and_holds_its_weights_once(tmp_path: Path, wazero: None) -> None:
+    built = digits()
+    files = packages.write(built, "go", tmp_path)
+    zipped = _zip.write(tmp_path / "module.zip", {path.name: path.read_bytes() for path in files})
+    assert zipped.stat().st_size < 400_000
+    part = built.data[-4096:]
+    assert [path.name for path in files if part in path.read_bytes()] == ["digits.amg"]
+
+
+@pytest.mark.timeout(600)
+def test_package_without_a_fallback_says_that_it_needs_cgo(tmp_path: Path) -> None:
+    files = packages.write(digits(), "go", tmp_path, packages.About("digits", fallback=False))
+    assert not any(path.suffix in (".wasm", ".sum") for path in files)
+    go("vet", "./...", cwd=tmp_path)
+    with pytest.raises(AssertionError, match="build constraints exclude all Go files"):
+        go("build", ".", cwd=tmp_path, cgo=False)
+
+
+def test_package_without_emscripten_needs_cgo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMALGAMATE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    files = packages.write(digits(), "go", tmp_path / "out")
+    assert not any(path.suffix == ".wasm" for path in files)
+    assert "needs cgo" in (tmp_path / "out" / "README.md").read_text()
 
 
 @pytest.mark.timeout(600)
 def test_memory_that_runs_out_at_any_allocation_is_an_error_and_nothing_is_lost(tmp_path: Path) -> None:
-    module = tested(Faulty.of(digits()), tmp_path / "go")
+    module = with_tests(Faulty.of(digits()), tmp_path / "go", fallback=False)
     said = go("test", "-v", "-run", "RunsOut", ".", cwd=module, FAULTS=str(Shortage(tmp_path / "numbers").path))
     assert "--- PASS: TestMemoryThatRunsOut" in said
 
 
-def test_files_are_formatted_and_small(module: Path) -> None:
+def test_files_are_formatted(module: Path) -> None:
     done = subprocess.run([tool("gofmt"), "-l", "."], cwd=module, capture_output=True, text=True)
     assert done.stdout + done.stderr == ""
 
 
+@WAYS
 @pytest.mark.timeout(600)
-def test_example_classifies_a_picture(module: Path, tmp_path: Path) -> None:
+def test_example_classifies_a_picture(module: Path, cgo: bool, tmp_path: Path) -> None:
     pixels, _, scores = vectors()
     Image.fromarray(pixels[0]).save(tmp_path / "digit.png")
-    label, score = go("run", "./example", str(tmp_path / "digit.png"), cwd=module).splitlines()[0].split()
+    label, score = go("run", "./example", str(tmp_path / "digit.png"), cwd=module, cgo=cgo).splitlines()[0].split()
     assert int(label) == scores[0].argmax() and abs(float(score) - scores[0].max()) < 1e-3
 
 
+@WAYS
 @pytest.mark.timeout(600)
-def test_two_packages_in_one_program_one_with_its_weights_beside(tmp_path: Path) -> None:
+def test_two_packages_in_one_program(cgo: bool, tmp_path: Path, wazero: None) -> None:
     nets.two_in_two_out(tmp_path / "both.onnx")
     packages.write(build(tmp_path / "both.onnx", name="both_linux"), "go", tmp_path / "one")
-    weights = build(nets.tiny(tmp_path / "tiny.onnx"), name="func", weights_as="file")
-    packages.write(weights, "go", tmp_path / "two", packages.About("example.com/func"))
+    tiny = build(nets.tiny(tmp_path / "tiny.onnx"), name="func")
+    packages.write(tiny, "go", tmp_path / "two", packages.About("example.com/func"))
     (tmp_path / "main.go").write_text("""package main
 
 import (
@@ -114,7 +194,9 @@ func main() {
         "module two\n\ngo 1.18\n\nrequire both_linux v0.0.0\nrequire example.com/func v0.0.0\n"
         "replace both_linux => ./one\nreplace example.com/func => ./two\n"
     )
-    assert go("run", ".", cwd=tmp_path) == "[8 9 10 11 12 13] [7 14 21 28 35 42] map[y:[0 2 0 4 0]]\n"
+    if not cgo:
+        go("mod", "tidy", cwd=tmp_path)
+    assert go("run", ".", cwd=tmp_path, cgo=cgo) == "[8 9 10 11 12 13] [7 14 21 28 35 42] map[y:[0 2 0 4 0]]\n"
     go("vet", "./example", cwd=tmp_path / "one")
 
 

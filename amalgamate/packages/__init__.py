@@ -22,6 +22,7 @@ class About:
 
     name: str
     version: str = "0.1.0"
+    fallback: bool = True  # whether a Go module holds what runs it where cgo is off, if it can be made here
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\d+\.\d+\.\d+", self.version):

@@ -1,27 +1,11 @@
 package amalgamated
 
-/*
-#include "amg.h"
-*/
-import "C"
-
-// Code says what kind of fault an Error is, as the header of the pair numbers it. Each is an error itself, for errors.Is.
-type Code int32
-
-const (
-	ErrArgument    Code = C.AMG_E_ARGUMENT
-	ErrMemory      Code = C.AMG_E_MEMORY
-	ErrFormat      Code = C.AMG_E_FORMAT
-	ErrVersion     Code = C.AMG_E_VERSION
-	ErrChecksum    Code = C.AMG_E_CHECKSUM
-	ErrUnsupported Code = C.AMG_E_UNSUPPORTED
-	ErrShape       Code = C.AMG_E_SHAPE
-	ErrFile        Code = C.AMG_E_FILE
-)
-
-// Error returns the sentence that the runtime has for a code.
+// Error returns the sentence that the header of the pair has for a code.
 func (c Code) Error() string {
-	return C.GoString(C.amg_strerror(C.int32_t(c)))
+	if said, ok := sentences[c]; ok {
+		return said
+	}
+	return "unknown status"
 }
 
 // Error is what every failing function of this package returns: errors.As gives its Code, errors.Is compares it.

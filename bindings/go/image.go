@@ -1,16 +1,10 @@
 package amalgamated
 
-/*
-#include "amg.h"
-*/
-import "C"
-
 import (
 	"image"
 	"image/draw"
 	"runtime"
 	"strconv"
-	"unsafe"
 )
 
 // Prediction is a class: its label (its number where the model has no labels), its score, and its number.
@@ -18,6 +12,14 @@ type Prediction struct {
 	Label string
 	Score float32
 	Class int
+}
+
+// pixels are rows of bytes, as the runtime takes them.
+type pixels struct {
+	bytes  []byte
+	size   image.Point
+	stride int // bytes from one row to the next
+	format int
 }
 
 // Classify gives the k best classes of a picture of any size, best first.
@@ -33,11 +35,7 @@ func (m *Model) Classify(picture image.Image, k int) ([]Prediction, error) {
 		return nil, err
 	}
 	defer m.release(s)
-	pixels, stride, format := bytesOf(picture)
-	size := picture.Bounds().Size()
-	status := C.amg_set_image(s.pointer, 0, unsafe.Pointer(&pixels[0]), C.int32_t(size.X), C.int32_t(size.Y),
-		C.int32_t(stride), format)
-	if err := s.check(status); err != nil {
+	if err := s.state.setImage(0, pixelsOf(picture)); err != nil {
 		return nil, err
 	}
 	if err := s.Run(); err != nil {
@@ -46,15 +44,13 @@ func (m *Model) Classify(picture image.Image, k int) ([]Prediction, error) {
 	if most := len(s.Output(0)); k > most {
 		k = most
 	}
-	classes, scores := make([]C.int32_t, k+1), make([]C.float, k+1)
-	found := C.amg_topk(s.pointer, 0, C.int32_t(k), &classes[0], &scores[0])
-	if err := s.check(found); err != nil {
+	classes, scores, err := s.state.top(0, k)
+	if err != nil {
 		return nil, err
 	}
-	best := make([]Prediction, found)
-	for i := range best {
-		class := int(classes[i])
-		best[i] = Prediction{m.Label(class), float32(scores[i]), class}
+	best := make([]Prediction, len(classes))
+	for i, class := range classes {
+		best[i] = Prediction{m.Label(class), scores[i], class}
 		if best[i].Label == "" {
 			best[i].Label = strconv.Itoa(class)
 		}
@@ -63,22 +59,22 @@ func (m *Model) Classify(picture image.Image, k int) ([]Prediction, error) {
 	return best, nil
 }
 
-// bytesOf gives rows of pixels, the bytes from one to the next, and their format. Colours are taken without their alpha.
-func bytesOf(picture image.Image) ([]byte, int, C.int32_t) {
+// pixelsOf takes colours without their alpha.
+func pixelsOf(picture image.Image) pixels {
 	bounds := picture.Bounds()
 	switch p := picture.(type) {
 	case *image.Gray:
-		return p.Pix[p.PixOffset(bounds.Min.X, bounds.Min.Y):], p.Stride, C.AMG_GRAY8
+		return pixels{p.Pix[p.PixOffset(bounds.Min.X, bounds.Min.Y):], bounds.Size(), p.Stride, gray8}
 	case *image.NRGBA:
-		return p.Pix[p.PixOffset(bounds.Min.X, bounds.Min.Y):], p.Stride, C.AMG_RGBA8
+		return pixels{p.Pix[p.PixOffset(bounds.Min.X, bounds.Min.Y):], bounds.Size(), p.Stride, rgba8}
 	}
 	whole := image.Rect(0, 0, bounds.Dx(), bounds.Dy())
 	if p, ok := picture.(interface{ Opaque() bool }); ok && p.Opaque() { // then alpha is multiplied in by 1
 		copied := image.NewRGBA(whole)
 		draw.Draw(copied, whole, picture, bounds.Min, draw.Src)
-		return copied.Pix, copied.Stride, C.AMG_RGBA8
+		return pixels{copied.Pix, bounds.Size(), copied.Stride, rgba8}
 	}
 	copied := image.NewNRGBA(whole)
 	draw.Draw(copied, whole, picture, bounds.Min, draw.Src)
-	return copied.Pix, copied.Stride, C.AMG_RGBA8
+	return pixels{copied.Pix, bounds.Size(), copied.Stride, rgba8}
 }

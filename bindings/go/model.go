@@ -1,38 +1,8 @@
 package amalgamated
 
-/*
-#cgo CFLAGS: -O2
-#cgo !windows LDFLAGS: -lm
-#include "amg.h"
-#include <stdlib.h>
-
-static int32_t open_model(const void *data, size_t size, const char *path, uint32_t flags, char *said, size_t room,
-                          amg_model **out)
-{
-    amg_options options = {0};
-    options.struct_size = sizeof options;
-    options.data = data;
-    options.size = size;
-    options.errbuf = said;
-    options.errbuf_size = room;
-    options.flags = flags;
-    return path ? amg_open_file(path, &options, out) : amg_open(&options, out);
-}
-*/
-import "C"
-
 import (
 	"runtime"
 	"sync"
-	"unsafe"
-)
-
-// DType is the type of a tensor's elements.
-type DType int32
-
-const (
-	Float32 DType = C.AMG_F32
-	Int64   DType = C.AMG_I64
 )
 
 // TensorInfo describes an input or output.
@@ -44,7 +14,11 @@ type TensorInfo struct {
 
 // Size is the number of elements.
 func (t TensorInfo) Size() int {
-	return product(t.Shape)
+	total := 1
+	for _, d := range t.Shape {
+		total *= d
+	}
+	return total
 }
 
 // Options say how to open a model; the zero value is what Open takes.
@@ -66,11 +40,11 @@ type core struct {
 	inputs  []TensorInfo
 	outputs []TensorInfo
 
-	mutex   sync.Mutex
-	pointer *C.amg_model // nil once closed and no session is left
-	closed  bool
-	live    int // sessions that exist, idle or not
-	idle    []*Session
+	mutex  sync.Mutex
+	handle *handle // nil once closed and no session is left
+	closed bool
+	live   int // sessions that exist, idle or not
+	idle   []*Session
 }
 
 // Open opens the model of this package.
@@ -80,31 +54,16 @@ func Open() (*Model, error) {
 
 // OpenWith opens the model of this package, or another one, with options.
 func OpenWith(o Options) (*Model, error) {
-	m := &Model{&core{options: o}}
-	var said [512]C.char
-	var path *C.char
-	var data unsafe.Pointer
-	bytes, flags := weights, C.uint32_t(0)
-	if o.Data != nil {
-		bytes, flags = o.Data, C.AMG_OPEN_COPY
-	}
-	if len(bytes) > 0 {
-		data = unsafe.Pointer(&bytes[0])
-		if uintptr(data)%64 != 0 { // the package's own weights are static data, used where they lie if they lie well
-			flags = C.AMG_OPEN_COPY
-		}
-	} else if o.Data != nil {
+	if o.Data != nil && len(o.Data) == 0 {
 		return nil, fault(ErrFormat, "there are no bytes")
 	}
-	if o.Path != "" {
-		path = C.CString(o.Path)
-		defer C.free(unsafe.Pointer(path))
+	opened, err := newHandle(o)
+	if err != nil {
+		return nil, err
 	}
-	status := C.open_model(data, C.size_t(len(bytes)), path, flags, &said[0], C.size_t(len(said)), &m.pointer)
-	if status != C.AMG_OK {
-		return nil, fault(Code(status), C.GoString(&said[0]))
-	}
-	m.inputs, m.outputs = m.describe(C.AMG_INPUT), m.describe(C.AMG_OUTPUT)
+	o.Data = nil // they were copied
+	m := &Model{&core{options: o, handle: opened}}
+	m.inputs, m.outputs = opened.tensors(kindInput), opened.tensors(kindOutput)
 	runtime.SetFinalizer(m, (*Model).Close)
 	return m, nil
 }
@@ -141,32 +100,20 @@ func (m *Model) Outputs() []TensorInfo {
 func (m *Model) Label(class int) string {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
-	if m.pointer == nil || class != int(C.int32_t(class)) {
+	if m.handle == nil || class != int(int32(class)) {
 		return ""
 	}
-	return C.GoString(C.amg_label(m.pointer, C.int32_t(class)))
+	return m.handle.label(class)
 }
 
 // Meta is a text that the model carries ("name", "producer", ...), or "".
 func (m *Model) Meta(key string) string {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
-	if m.pointer == nil {
+	if m.handle == nil {
 		return ""
 	}
-	text := C.CString(key)
-	defer C.free(unsafe.Pointer(text))
-	return C.GoString(C.amg_meta(m.pointer, text))
-}
-
-func (m *core) describe(kind C.int32_t) []TensorInfo {
-	all := make([]TensorInfo, C.amg_tensor_count(m.pointer, kind))
-	for i := range all {
-		var t C.amg_tensor
-		C.amg_tensor_info(m.pointer, kind, C.int32_t(i), &t)
-		all[i] = infoOf(&t)
-	}
-	return all
+	return m.handle.meta(key)
 }
 
 // lock locks the mutex of a model that is open.
@@ -200,7 +147,7 @@ func (m *Model) acquire() (*Session, error) {
 func (m *core) release(s *Session) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
-	if m.closed || s.reshaped || len(m.idle) >= runtime.GOMAXPROCS(0) {
+	if m.closed || s.spent || len(m.idle) >= runtime.GOMAXPROCS(0) {
 		m.free(s)
 		m.freeIfUnused()
 		return
@@ -209,30 +156,14 @@ func (m *core) release(s *Session) {
 }
 
 func (m *core) free(s *Session) {
-	C.amg_session_free(s.pointer)
-	s.pointer = nil
+	m.handle.free(s.state)
+	s.state = nil
 	m.live--
 }
 
 func (m *core) freeIfUnused() {
-	if m.closed && m.live == 0 && m.pointer != nil {
-		C.amg_close(m.pointer)
-		m.pointer = nil
+	if m.closed && m.live == 0 && m.handle != nil {
+		m.handle.close()
+		m.handle = nil
 	}
-}
-
-func infoOf(t *C.amg_tensor) TensorInfo {
-	info := TensorInfo{Name: C.GoString(t.name), DType: DType(t.dtype), Shape: make([]int, int(t.ndim))}
-	for axis := range info.Shape {
-		info.Shape[axis] = int(t.dims[axis])
-	}
-	return info
-}
-
-func product(shape []int) int {
-	total := 1
-	for _, d := range shape {
-		total *= d
-	}
-	return total
 }

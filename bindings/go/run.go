@@ -3,7 +3,6 @@ package amalgamated
 import (
 	"fmt"
 	"runtime"
-	"unsafe"
 )
 
 // Tensor is an array: Floats or Ints hold its elements, the last axis varying fastest.
@@ -20,32 +19,21 @@ func (m *Model) Run(inputs map[string][]float32) (map[string][]float32, error) {
 		return nil, err
 	}
 	defer m.release(s)
-	for name := range inputs {
-		if index(m.inputs, name) < 0 {
-			return nil, missing("input", name, m.inputs)
-		}
+	if err := named(m.inputs, inputs); err != nil {
+		return nil, err
 	}
-	for i, info := range m.inputs {
-		given, ok := inputs[info.Name]
-		if !ok {
-			return nil, fault(ErrArgument, fmt.Sprintf("input '%s' is missing", info.Name))
+	for _, place := range s.inputs {
+		if err := place.fill(Tensor{Floats: inputs[place.Name]}); err != nil {
+			return nil, err
 		}
-		place := s.Input(i)
-		if place == nil {
-			return nil, fault(ErrArgument, fmt.Sprintf("input '%s' holds int64: call RunTensors", info.Name))
-		}
-		if len(given) != len(place) {
-			return nil, fault(ErrShape, expects(info, len(given)))
-		}
-		copy(place, given)
 	}
 	if err := s.Run(); err != nil {
 		return nil, err
 	}
-	results := make(map[string][]float32, len(m.outputs))
-	for i, info := range m.outputs {
-		if place := s.Output(i); place != nil {
-			results[info.Name] = append([]float32(nil), place...)
+	results := make(map[string][]float32, len(s.outputs))
+	for _, place := range s.outputs {
+		if place.DType == Float32 {
+			results[place.Name] = append([]float32(nil), place.floats...)
 		}
 	}
 	runtime.KeepAlive(m)
@@ -59,24 +47,18 @@ func (m *Model) RunTensors(inputs map[string]Tensor) (map[string]Tensor, error) 
 		return nil, err
 	}
 	defer m.release(s)
-	for name := range inputs {
-		if index(m.inputs, name) < 0 {
-			return nil, missing("input", name, m.inputs)
-		}
+	if err := named(m.inputs, inputs); err != nil {
+		return nil, err
 	}
 	for i, info := range m.inputs {
-		given, ok := inputs[info.Name]
-		if !ok {
-			return nil, fault(ErrArgument, fmt.Sprintf("input '%s' is missing", info.Name))
-		}
-		if given.Shape != nil && !equal(given.Shape, info.Shape) {
-			if err := s.SetShape(i, given.Shape...); err != nil {
+		if shape := inputs[info.Name].Shape; shape != nil && !equal(shape, info.Shape) {
+			if err := s.SetShape(i, shape...); err != nil {
 				return nil, err
 			}
 		}
 	}
-	for i, info := range m.inputs {
-		if err := s.inputs[i].fill(inputs[info.Name]); err != nil {
+	for _, place := range s.inputs {
+		if err := place.fill(inputs[place.Name]); err != nil {
 			return nil, err
 		}
 	}
@@ -85,58 +67,54 @@ func (m *Model) RunTensors(inputs map[string]Tensor) (map[string]Tensor, error) 
 	}
 	results := make(map[string]Tensor, len(s.outputs))
 	for _, place := range s.outputs {
-		results[place.Name] = place.copied()
+		results[place.Name] = Tensor{
+			place.Shape, append([]float32(nil), place.floats...), append([]int64(nil), place.ints...),
+		}
 	}
 	runtime.KeepAlive(m)
 	return results, nil
 }
 
-func (p place) fill(from Tensor) error {
-	count := len(from.Floats)
-	if p.DType == Int64 {
-		count = len(from.Ints)
+// named holds what is given to the names of the inputs: all of them, and no other.
+func named[T any](infos []TensorInfo, given map[string]T) error {
+	for name := range given {
+		if !contains(infos, name) {
+			names := make([]string, len(infos))
+			for i, info := range infos {
+				names[i] = info.Name
+			}
+			return fault(ErrArgument, fmt.Sprintf("there is no input '%s'; there are %v", name, names))
+		}
 	}
-	if count != p.Size() {
-		return fault(ErrShape, expects(p.TensorInfo, count))
-	}
-	if p.DType == Int64 {
-		copy(unsafe.Slice((*int64)(p.data), count), from.Ints)
-	} else {
-		copy(unsafe.Slice((*float32)(p.data), count), from.Floats)
+	for _, info := range infos {
+		if _, ok := given[info.Name]; !ok {
+			return fault(ErrArgument, fmt.Sprintf("input '%s' is missing", info.Name))
+		}
 	}
 	return nil
 }
 
-func (p place) copied() Tensor {
-	if p.DType == Int64 {
-		return Tensor{Shape: p.Shape, Ints: append([]int64(nil), unsafe.Slice((*int64)(p.data), p.Size())...)}
+func (p place) fill(from Tensor) error {
+	if len(from.Floats) != len(p.floats) || len(from.Ints) != len(p.ints) {
+		got := fmt.Sprintf("%d of float32", len(from.Floats))
+		if from.Ints != nil {
+			got = fmt.Sprintf("%d of int64", len(from.Ints))
+		}
+		kind := map[DType]string{Float32: "float32", Int64: "int64"}[p.DType]
+		return fault(ErrShape, fmt.Sprintf("input '%s' expects %v, %d of %s, got %s", p.Name, p.Shape, p.Size(), kind, got))
 	}
-	return Tensor{Shape: p.Shape, Floats: append([]float32(nil), unsafe.Slice((*float32)(p.data), p.Size())...)}
+	copy(p.floats, from.Floats)
+	copy(p.ints, from.Ints)
+	return nil
 }
 
-func index(infos []TensorInfo, name string) int {
-	for i, info := range infos {
+func contains(infos []TensorInfo, name string) bool {
+	for _, info := range infos {
 		if info.Name == name {
-			return i
+			return true
 		}
 	}
-	return -1
-}
-
-func missing(kind, name string, known []TensorInfo) error {
-	names := make([]string, len(known))
-	for i, info := range known {
-		names[i] = info.Name
-	}
-	return fault(ErrArgument, fmt.Sprintf("there is no %s '%s'; there are %v", kind, name, names))
-}
-
-func expects(info TensorInfo, got int) string {
-	kind := "float32"
-	if info.DType == Int64 {
-		kind = "int64"
-	}
-	return fmt.Sprintf("input '%s' expects %v, %d of %s, got %d", info.Name, info.Shape, info.Size(), kind, got)
+	return false
 }
 
 func equal(a, b []int) bool {

@@ -1,38 +1,22 @@
 package amalgamated
 
-/*
-#include "amg.h"
-
-static int32_t new_session(const amg_model *m, int32_t threads, int32_t isa, amg_session **out)
-{
-    amg_session_options options = {0};
-    options.struct_size = sizeof options;
-    options.threads = threads;
-    options.isa = isa;
-    return amg_session_new(m, &options, out);
-}
-*/
-import "C"
-
-import (
-	"runtime"
-	"unsafe"
-)
+import "runtime"
 
 // Session is the memory of one run at a time: fill Input, Run, read Output, without a copy. It belongs to one goroutine
 // at a time.
 type Session struct {
-	model    *core
-	pointer  *C.amg_session // nil once closed
-	inputs   []place
-	outputs  []place
-	reshaped bool // no longer at the model's default shapes
+	model   *core
+	state   *state // nil once closed
+	inputs  []place
+	outputs []place
+	spent   bool // of no use for another run: it is at other shapes than the model's, or failed
 }
 
-// place is where a tensor lies now.
+// place is where a tensor lies now: one of floats and ints, as its type says.
 type place struct {
 	TensorInfo
-	data unsafe.Pointer
+	floats []float32
+	ints   []int64
 }
 
 // NewSession makes a session of your own, which you close.
@@ -50,19 +34,19 @@ func (m *Model) NewSession() (*Session, error) {
 
 // newSession is called with the model locked.
 func (m *core) newSession() (*Session, error) {
-	s := &Session{model: m}
-	status := C.new_session(m.pointer, C.int32_t(m.options.Threads), C.int32_t(m.options.ISA), &s.pointer)
-	if status != C.AMG_OK {
-		return nil, fault(Code(status), "")
+	made, err := m.handle.newState(m.options.Threads, m.options.ISA)
+	if err != nil {
+		return nil, err
 	}
 	m.live++
+	s := &Session{model: m, state: made}
 	s.locate()
 	return s, nil
 }
 
 // Close frees the session, and the model if that was closed before. Closing twice is fine.
 func (s *Session) Close() error {
-	if s == nil || s.pointer == nil {
+	if s == nil || s.state == nil {
 		return nil
 	}
 	runtime.SetFinalizer(s, nil)
@@ -96,19 +80,15 @@ func (s *Session) SetShape(i int, shape ...int) error {
 	if err := s.usable(); err != nil {
 		return err
 	}
-	var dims [C.AMG_MAX_NDIM]C.int64_t
-	if len(shape) > len(dims) {
+	if len(shape) > maxAxes {
 		return fault(ErrShape, "too many axes")
 	}
-	for axis, d := range shape {
-		dims[axis] = C.int64_t(d)
+	if err := s.state.setShape(i, shape); err != nil {
+		return err
 	}
-	status := C.amg_set_shape(s.pointer, C.int32_t(i), &dims[0], C.int32_t(len(shape)))
-	if status == C.AMG_OK {
-		s.reshaped = true
-		s.locate()
-	}
-	return s.check(status)
+	s.spent = true
+	s.locate()
+	return nil
 }
 
 // Run runs the network on what the inputs hold.
@@ -116,43 +96,27 @@ func (s *Session) Run() error {
 	if err := s.usable(); err != nil {
 		return err
 	}
-	err := s.check(C.amg_run(s.pointer))
+	err := s.state.run()
+	s.spent = s.spent || err != nil
 	runtime.KeepAlive(s)
 	return err
 }
 
 func (s *Session) usable() error {
-	if s == nil || s.pointer == nil {
+	if s == nil || s.state == nil {
 		return fault(ErrArgument, "the session is closed")
 	}
 	return nil
 }
 
-func (s *Session) check(status C.int32_t) error {
-	if status < 0 {
-		return fault(Code(status), C.GoString(C.amg_errmsg(s.pointer)))
-	}
-	return nil
-}
-
 func (s *Session) floats(places []place, i int) []float32 {
-	if s.pointer == nil || i < 0 || i >= len(places) || places[i].DType != Float32 {
+	if s.state == nil || i < 0 || i >= len(places) {
 		return nil
 	}
-	return unsafe.Slice((*float32)(places[i].data), places[i].Size())
+	return places[i].floats
 }
 
 // locate notes where the tensors lie and what shapes they have.
 func (s *Session) locate() {
-	find := func(kind C.int32_t, count int) []place {
-		all := make([]place, count)
-		for i := range all {
-			var t C.amg_tensor
-			C.amg_session_tensor(s.pointer, kind, C.int32_t(i), &t)
-			all[i] = place{infoOf(&t), C.amg_data(s.pointer, kind, C.int32_t(i), nil)}
-		}
-		return all
-	}
-	s.inputs = find(C.AMG_INPUT, len(s.model.inputs))
-	s.outputs = find(C.AMG_OUTPUT, len(s.model.outputs))
+	s.inputs, s.outputs = s.state.places(kindInput), s.state.places(kindOutput)
 }

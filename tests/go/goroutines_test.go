@@ -60,7 +60,7 @@ func TestCloseWhileRunning(t *testing.T) {
 		}
 		m.Close()
 		group.Wait()
-		if m.pointer != nil || m.live != 0 {
+		if m.handle != nil || m.live != 0 {
 			t.Fatal("something is left")
 		}
 	}
