@@ -21,6 +21,7 @@ from amalgamate.packages.jar import coordinates
 from amalgamate.toolchains import java, native
 from faults import Faulty, Shortage
 from golden_digits import VECTORS, digits, vectors
+from golden_squeezenet import SCORES, squeezenet, write_photos
 from tools import ROOT, snippet, tool
 
 CHECKED = ["-Xcheck:jni", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
@@ -39,10 +40,10 @@ def run(*words: str | Path, cwd: Path, **env: str) -> subprocess.CompletedProces
 
 
 def make(built: am.Built, folder: Path, test: str) -> Made:
-    """The jar of a model of digits, and a class that tests it."""
-    packages.write(built, "jar", folder, packages.About("com.example.digits", "1.2.3"))
-    (folder / "digits.amg").write_bytes(built.data)
-    jar, tests = folder / "digits-1.2.3.jar", folder / "tests"
+    """The jar of a model, its .amg file, and a class that tests it."""
+    packages.write(built, "jar", folder, packages.About(f"com.example.{built.name}", "1.2.3"))
+    (folder / f"{built.name}.amg").write_bytes(built.data)
+    jar, tests = folder / f"{built.name}-1.2.3.jar", folder / "tests"
     source = ROOT / "tests" / "java" / f"{test}.java"
     done = run(tool("javac"), "-Xlint:all,-options", "-Werror", "-cp", jar, "-d", tests, source, cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -70,6 +71,12 @@ def test_memory_that_runs_out_at_any_allocation_is_an_error_and_nothing_is_lost(
     tool("javac")
     made = make(Faulty.of(digits()), tmp_path, "ShortageTest")
     runs_clean(made, "ShortageTest", VECTORS, "digits.amg", FAULTS=str(Shortage(tmp_path / "numbers").path))
+
+
+def test_squeezenet_sees_what_it_saw(tmp_path: Path) -> None:
+    tool("javac")
+    made = make(squeezenet(), tmp_path, "PhotosTest")
+    runs_clean(made, "PhotosTest", SCORES, write_photos(tmp_path))
 
 
 def test_jar_holds_java_8_classes_and_is_small(made: Made) -> None:
