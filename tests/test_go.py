@@ -17,6 +17,7 @@ from amalgamate.packages import _zip
 from amalgamate.packages.go import WAZERO, package_name
 from faults import Faulty, Shortage
 from golden_digits import VECTORS, digits, vectors
+from golden_squeezenet import SCORES, squeezenet, write_photos
 from tools import ROOT, absent, snippet, tool
 
 WAYS = pytest.mark.parametrize("cgo", [True, False], ids=["cgo", "wasm"])
@@ -140,6 +141,24 @@ def test_memory_that_runs_out_at_any_allocation_is_an_error_and_nothing_is_lost(
     assert "--- PASS: TestMemoryThatRunsOut" in said
 
 
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory, wazero: None) -> Path:
+    """The package of SqueezeNet, with its test in it."""
+    folder = tmp_path_factory.mktemp("squeezenet")
+    packages.write(squeezenet(), "go", folder)
+    (folder / "photos_test.go").write_bytes((ROOT / "tests" / "go" / "squeezenet" / "photos_test.go").read_bytes())
+    (folder / "testdata").mkdir()
+    (folder / "testdata" / "squeezenet.txt").write_bytes(SCORES.read_bytes())
+    write_photos(folder / "testdata")
+    return folder
+
+
+@WAYS
+@pytest.mark.timeout(600)
+def test_squeezenet_sees_what_it_saw(photos: Path, cgo: bool) -> None:
+    go("test", "-count=1", ".", cwd=photos, cgo=cgo)
+
+
 def test_files_are_formatted(module: Path) -> None:
     done = subprocess.run([tool("gofmt"), "-l", "."], cwd=module, capture_output=True, text=True)
     assert done.stdout + done.stderr == ""
@@ -158,16 +177,17 @@ def test_example_classifies_a_picture(module: Path, cgo: bool, tmp_path: Path) -
 @pytest.mark.timeout(600)
 def test_two_packages_in_one_program(cgo: bool, tmp_path: Path, wazero: None) -> None:
     nets.two_in_two_out(tmp_path / "both.onnx")
-    packages.write(build(tmp_path / "both.onnx", name="both_linux"), "go", tmp_path / "one")
-    tiny = build(nets.tiny(tmp_path / "tiny.onnx"), name="func")
-    packages.write(tiny, "go", tmp_path / "two", packages.About("example.com/func"))
+    both = build(tmp_path / "both.onnx", name="net_linux")
+    packages.write(both, "go", tmp_path / "one", packages.About("example.com/one/net_linux"))
+    tiny = build(nets.tiny(tmp_path / "tiny.onnx"), name="net_linux", prefix="net_linux")
+    packages.write(tiny, "go", tmp_path / "two", packages.About("example.com/two/net_linux"))
     (tmp_path / "main.go").write_text("""package main
 
 import (
 	"fmt"
 
-	one "both_linux"
-	two "example.com/func"
+	one "example.com/one/net_linux"
+	two "example.com/two/net_linux"
 )
 
 func main() {
@@ -191,8 +211,8 @@ func main() {
 }
 """)
     (tmp_path / "go.mod").write_text(
-        "module two\n\ngo 1.18\n\nrequire both_linux v0.0.0\nrequire example.com/func v0.0.0\n"
-        "replace both_linux => ./one\nreplace example.com/func => ./two\n"
+        "module two\n\ngo 1.18\n\nrequire example.com/one/net_linux v0.0.0\nrequire example.com/two/net_linux v0.0.0\n"
+        "replace example.com/one/net_linux => ./one\nreplace example.com/two/net_linux => ./two\n"
     )
     if not cgo:
         go("mod", "tidy", cwd=tmp_path)
