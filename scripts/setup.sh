@@ -47,6 +47,7 @@ g++ g++
 make make
 clang clang
 /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.asan-*.a libclang-rt-dev
+llvm-nm llvm
 emcc emscripten
 node nodejs
 npm npm
@@ -57,12 +58,17 @@ rustc rustc
 cargo-fmt rustfmt
 cargo-clippy rust-clippy
 /usr/share/cargo/registry/cc-* librust-cc-dev
+mcs mono-mcs
+mono mono-runtime
 javac default-jdk-headless
 cmake cmake
 pkg-config pkg-config
 qemu-aarch64 qemu-user
 aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 /usr/aarch64-linux-gnu/include/stdio.h libc6-dev-arm64-cross
+/usr/riscv64-linux-gnu/lib/libc.so.6 libc6-riscv64-cross
+/usr/arm-linux-gnueabihf/lib/libc.so.6 libc6-armhf-cross
+/usr/s390x-linux-gnu/lib/libc.so.6 libc6-s390x-cross
 i686-linux-gnu-gcc gcc-i686-linux-gnu
 /usr/i686-linux-gnu/include/stdio.h libc6-dev-i386-cross
 arm-none-eabi-gcc gcc-arm-none-eabi

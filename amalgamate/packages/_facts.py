@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
 
 from amalgamate.resources import folder
 from amalgamate.writers import c_source
@@ -47,6 +48,11 @@ class Facts:
     outputs: list[Fact]
     labels: int
     image: bool
+
+    @property
+    def xml(self) -> str:
+        """The title as XML has it."""
+        return escape(self.title)
 
     @property
     def lines(self) -> list[str]:

@@ -90,6 +90,16 @@ def header() -> Header:
     )
 
 
+def channels(pixels: str) -> int:
+    """Bytes of a pixel of a format, given by the name of its constant: GRAY8, RGBA8."""
+    return 1 if pixels == "GRAY8" else len(pixels) - 1
+
+
+def sentence(doc: str) -> str:
+    """What the header says of something, with a capital."""
+    return doc[:1].upper() + doc[1:]
+
+
 def _function(declared: str, doc: str) -> Function:
     match = re.fullmatch(r"(.*?)(\w+)\((.*)\)", declared, re.S)
     assert match, declared

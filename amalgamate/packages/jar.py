@@ -89,7 +89,7 @@ def _values(built: Built, about: About, package: str) -> dict[str, Any]:
         "package": package,
         "version": about.version,
         "title": model.title,
-        "xml": model.title.replace("&", "&amp;").replace("<", "&lt;"),
+        "xml": model.xml,
         "lines": model.lines,
         "image": model.image,
         "name": built.name,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from amalgamate.errors import AmalgamateError
 from amalgamate.packages import About
 from amalgamate.packages._facts import binding, facts, named, put, renamed
-from amalgamate.packages._header import Function, Type, header
+from amalgamate.packages._header import Function, Type, channels, header, sentence
 from amalgamate.resources import version
 from amalgamate.templates import render
 from amalgamate.writers.names import identifier
@@ -57,7 +57,8 @@ def write(built: Built, about: About, out: Path) -> Sequence[Path]:
         "codes": api.named(r"AMG_E_(\w+)"),
         "formats": api.named(r"AMG_([A-Z]+8)"),
         "isas": api.named(r"AMG_ISA_(\w+)"),
-        "sentence": lambda text: text[:1].upper() + text[1:],
+        "sentence": sentence,
+        "channels": channels,
     }
     declared = render(
         "rust/sys.rs.j2", generator=version(), name=built.name, header=api, rust=rust_type, result=_result

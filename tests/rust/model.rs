@@ -47,7 +47,8 @@ fn run(model: &Model, x: &[f32]) -> Vec<f32> {
 #[test]
 fn describes_itself() {
     let model = Model::open().unwrap();
-    let [input] = model.inputs() else { panic!("{:?}", model.inputs()) };
+    let input = &model.inputs()[0];
+    assert_eq!((model.inputs().len(), model.outputs().len()), (1, 1));
     assert_eq!((&*input.name, input.dtype, &*input.shape), (digits::INPUT0, DType::Float32, &[1, 1, 8, 8][..]));
     assert_eq!((input.size(), model.outputs()[0].size()), (digits::INPUT0_SIZE, digits::OUTPUT0_SIZE));
     assert_eq!(model.outputs()[0].name, digits::OUTPUT0);
@@ -112,9 +113,11 @@ fn batches_leave_the_default_shape_as_it_is() {
     let x = Tensor::new(&[3, 1, 8, 8], all(Vector::floats));
     let results = model.run_tensors(&[(digits::INPUT0, &x)]).unwrap();
     let y = &results[digits::OUTPUT0];
-    let Values::Float32(scores) = &y.values else { panic!("{y:?}") };
     assert_eq!(y.shape, [3, 10]);
-    near(scores, &all(|v| v.scores.clone()));
+    match &y.values {
+        Values::Float32(scores) => near(scores, &all(|v| v.scores.clone())),
+        Values::Int64(_) => panic!("{y:?}"),
+    }
     near(&run(&model, &vectors[0].floats()), &vectors[0].scores);
 }
 
