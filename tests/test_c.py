@@ -203,6 +203,35 @@ def test_program_in_the_documentation(tmp_path: Path) -> None:
     run(tmp_path / "app", cwd=tmp_path)
 
 
+def test_two_packages_link_into_one_program(tmp_path: Path) -> None:
+    from amalgamate.cli import run as command
+
+    nets.tiny(tmp_path / "tiny.onnx")
+    for words in (["digits"], [str(tmp_path / "tiny.onnx"), "--prefix", "small"]):
+        assert command(["package", *words, "--as", "c", "-o", str(tmp_path / Path(words[0]).stem), "--quiet"]) == 0
+    (tmp_path / "main.c").write_text("""#include <digits.h>
+#include <tiny.h>
+#include <stdio.h>
+
+int main(void)
+{
+    digits_model *digits = NULL;
+    small_model *tiny = NULL;
+    int failed = digits_open(NULL, &digits) != DIGITS_OK || small_open(NULL, &tiny) != SMALL_OK;
+    printf("%s %d\\n", digits_label(digits, 7), (int)small_layer_count(tiny));
+    digits_close(digits);
+    small_close(tiny);
+    return failed;
+}
+""")
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.15)\nproject(app C)\nadd_subdirectory(digits)\nadd_subdirectory(tiny)\n"
+        "add_executable(app main.c)\ntarget_link_libraries(app PRIVATE digits::digits tiny::tiny)\n"
+    )
+    cmake(tmp_path, tmp_path / "build")
+    assert run(tmp_path / "build" / "app", cwd=tmp_path) == "7 1\n"
+
+
 def test_command_writes_several_packages_into_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from amalgamate.cli import run as command
 

@@ -126,12 +126,19 @@ def test_package_without_a_fallback_says_that_it_needs_cgo(tmp_path: Path) -> No
         go("build", ".", cwd=tmp_path, cgo=False)
 
 
-def test_package_without_emscripten_needs_cgo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_says_that_the_package_needs_cgo_without_emscripten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from amalgamate.cli import run as command
+
     monkeypatch.setenv("AMALGAMATE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    files = packages.write(digits(), "go", tmp_path / "out")
-    assert not any(path.suffix == ".wasm" for path in files)
-    assert "needs cgo" in (tmp_path / "out" / "README.md").read_text()
+    words = ["package", "digits", "--as", "go", "-o", str(tmp_path / "out")]
+    assert command(words) == 0
+    assert "apt install emscripten" in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob("*.wasm")) and "needs cgo" in (tmp_path / "out" / "README.md").read_text()
+    assert command([*words, "--no-fallback"]) == 0
+    assert "emscripten" not in capsys.readouterr().err
 
 
 @pytest.mark.timeout(600)

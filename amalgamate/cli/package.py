@@ -16,6 +16,7 @@ from amalgamate.cli.output import note, printing, progress
 @click.option("--as", "kinds", required=True, metavar="KINDS", help="Which packages, with commas between: npm, ...")
 @out_option
 @click.option("--name", help="Of the package and its files, instead of the model's own.")
+@click.option("--prefix", help="What every C identifier begins with, instead of the package's name.")
 @click.option("--package-version", "version", default="0.1.0", show_default=True, help="Of the package.")
 @click.option(
     "--weights",
@@ -24,10 +25,23 @@ from amalgamate.cli.output import note, printing, progress
     show_default=True,
     help="In the compiled code, or a file beside it; by default in it where they are small.",
 )
+@click.option(
+    "--fallback/--no-fallback", default=True, help="Whether a Go package holds WebAssembly to run without cgo."
+)
 @printing
-def package_command(options: ModelOptions, kinds: str, out: Path, name: str | None, version: str, weights: str) -> None:
+def package_command(
+    options: ModelOptions,
+    kinds: str,
+    out: Path,
+    name: str | None,
+    prefix: str | None,
+    version: str,
+    weights: str,
+    fallback: bool,
+) -> None:
     """Write MODEL as a package into OUT; with several KINDS, each into a folder of its own there."""
     from amalgamate import packages
+    from amalgamate.writers.names import identifier
 
     wanted = list(dict.fromkeys(kind.strip() for kind in kinds.split(",") if kind.strip()))
     unknown = [kind for kind in wanted if kind not in packages.ecosystems()]
@@ -35,14 +49,17 @@ def package_command(options: ModelOptions, kinds: str, out: Path, name: str | No
         known = ", ".join(packages.ecosystems())
         raise click.BadParameter(f"'{', '.join(unknown)}': choose from {known}", param_hint="--as")
     with progress("building"):
-        built = options.build(name=name, weights_as="embed" if weights == "auto" else weights)
+        prefix = prefix or identifier(name or options.model.stem)
+        built = options.build(name=name, prefix=prefix, weights_as="embed" if weights == "auto" else weights)
     if weights == "auto":
         built = packages.placed(built)
-    about = packages.About(name or built.name, version)
+    about = packages.About(name or built.name, version, fallback)
     files: list[Path] = []
     for kind in wanted:
         note(f"packing {built.name} as {kind}")
         with progress(f"packing as {kind}"):
             files += packages.write(built, kind, out / kind if len(wanted) > 1 else out, about)
+    if "go" in wanted and fallback and not any(path.name == "wasm.go" for path in files):
+        note("without emscripten the Go package needs cgo: apt install emscripten, or --no-fallback if that is meant")
     say_softmax(built)
     report(files)

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from amalgamate import toolchains
 from amalgamate.errors import AmalgamateError
 from amalgamate.packages import About
-from amalgamate.packages._facts import binding, facts, named, put
+from amalgamate.packages._facts import binding, facts, put
 from amalgamate.packages._header import header
 from amalgamate.resources import version
 from amalgamate.templates import render
+from amalgamate.writers.names import identifier
 
 if TYPE_CHECKING:
     from amalgamate import Built
@@ -44,8 +45,8 @@ def write(built: Built, about: About, out: Path) -> Sequence[Path]:
     if not re.fullmatch(r"[\w.~-]+(/[\w.~-]+)*", module, re.A):
         raise AmalgamateError("E107", f"'{module}' is no path of a Go module", "--name", "Such as example.com/me/net")
     package = package_name(built.name)
-    built = named(built, package)
-    built = replace(built, options=replace(built.options, weights="file"))
+    options = replace(built.options, prefix=_prefix(built, module), weights="file")
+    built = replace(built, name=package, options=options)
     wasm = _wasm(built) if about.fallback else {}
     model = facts(built)
     values: dict[str, Any] = {
@@ -80,6 +81,12 @@ def package_name(name: str) -> str:
     """A model's name as that of a Go package. File names are the same: an underscore in one could exclude a system."""
     plain = re.sub(r"[^a-z0-9]", "", name.lower())
     return f"{plain}net" if plain in _KEYWORDS else plain
+
+
+def _prefix(built: Built, module: str) -> str:
+    """What C names begin with: unless the caller chose it, all of the module's path, for packages that end in one name."""
+    chosen = built.options.prefix not in ("amg", built.name)
+    return built.options.prefix if chosen else identifier(module.replace("/", "_"))
 
 
 def _source(text: str, built: Built, fallback: bool) -> str:

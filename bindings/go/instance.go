@@ -38,7 +38,8 @@ var program struct {
 func start() (*instance, error) {
 	background := context.Background()
 	program.Do(func() {
-		program.runtime = wazero.NewRuntime(background)
+		config := wazero.NewRuntimeConfig().WithMemoryLimitPages(1<<16 - 1) // so that a size is 32 bits
+		program.runtime = wazero.NewRuntimeWithConfig(background, config)
 		program.compiled, program.err = program.runtime.CompileModule(background, code)
 		if program.err != nil {
 			return
