@@ -98,10 +98,11 @@
 #define AMG_BIG_ENDIAN 0
 #endif
 
-/* Threads are those of Windows or POSIX. */
-#if !defined(AMG_NO_THREADS) && !defined(_WIN32) && !defined(__unix__) && !defined(__APPLE__)
+/* Threads are those of Windows or POSIX; on WebAssembly of emscripten, or workers that a page starts (AMG_WEB_THREADS). */
+#if defined(AMG_NO_THREADS) || defined(AMG_WEB_THREADS)
+#elif !defined(_WIN32) && !defined(__unix__) && !defined(__APPLE__)
 #define AMG_NO_THREADS
-#elif !defined(AMG_NO_THREADS) && defined(__wasm__) && !defined(__EMSCRIPTEN_PTHREADS__)
+#elif defined(__wasm__) && !defined(__EMSCRIPTEN_PTHREADS__)
 #define AMG_NO_THREADS
 #endif
 

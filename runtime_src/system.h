@@ -1,5 +1,5 @@
-/* system.h - what threads.c needs of Windows or POSIX: an atomic word, a lock, a bell to ring who waits for it, a thread.
- * All operations on an atomic word are sequentially consistent. */
+/* system.h - what threads.c needs of Windows, POSIX or a page: an atomic word, a lock, a bell to ring who waits for it, a
+ * thread. All operations on an atomic word are sequentially consistent. */
 #ifndef AMG_SYSTEM_H
 #define AMG_SYSTEM_H
 
@@ -8,7 +8,7 @@
 #ifndef AMG_NO_THREADS
 #ifdef _WIN32
 #include <windows.h>
-#else
+#elif !defined(AMG_WEB_THREADS)
 #include <pthread.h>
 #include <unistd.h>
 #endif
@@ -68,6 +68,8 @@ static void system_pause(void)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
     __asm__ volatile("isb" ::: "memory"); /* yield does nothing on most of them */
+#elif defined(AMG_WEB_THREADS)
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* there is no such instruction; this one takes as long */
 #endif
 }
 
@@ -84,6 +86,40 @@ typedef CONDITION_VARIABLE system_bell;
 #define system_lock_end(l) ((void)(l))
 #define system_bell_end(b) ((void)(b))
 #define system_join(t) (void)(WaitForSingleObject(t, INFINITE), CloseHandle(t))
+#elif defined(AMG_WEB_THREADS)
+typedef int32_t system_thread;
+typedef system_atomic system_lock;
+typedef system_atomic system_bell; /* how often it rang */
+static void system_acquire(system_lock *l)
+{
+    while (!system_swap(l, 0, 1)) { /* held for a few instructions, and not every thread may sleep */
+        system_pause();
+    }
+}
+
+static void system_release(system_lock *l)
+{
+    system_set(l, 0);
+}
+
+static void system_listen(system_bell *b, system_lock *l)
+{
+    const uint32_t heard = system_get(b);
+    system_release(l);
+    (void)__builtin_wasm_memory_atomic_wait32((int *)b, (int)heard, -1);
+    system_acquire(l);
+}
+
+static void system_ring(system_bell *b)
+{
+    (void)system_add(b, 1);
+    (void)__builtin_wasm_memory_atomic_notify((int *)b, 1);
+}
+#define system_lock_init(l) ((void)(l))
+#define system_bell_init(b) ((void)(b))
+#define system_lock_end(l) ((void)(l))
+#define system_bell_end(b) ((void)(b))
+#define system_join(t) ((void)(t)) /* who frees a session has ended its workers */
 #else
 typedef pthread_t system_thread;
 typedef pthread_mutex_t system_lock;
@@ -113,27 +149,48 @@ static int32_t system_start(system_thread *t, LPTHREAD_START_ROUTINE run, void *
     *t = CreateThread(NULL, 0, run, arg, 0, NULL);
     return *t ? AMG_OK : AMG_E_MEMORY;
 }
-
-static int64_t system_process(void)
-{
-    return 0; /* processes do not fork */
-}
 #else
 #define SYSTEM_MAIN(name, arg) static void *name(void *arg)
+#ifdef AMG_WEB_THREADS
+/* Has a worker call run(arg), in an instance of its own on the same memory. Returns 0, or else there is no worker. */
+__attribute__((import_module("system"), import_name("start"))) int32_t amg_web_start(void *(*run)(void *), void *arg);
+#endif
+
 static int32_t system_start(system_thread *t, void *(*run)(void *), void *arg)
 {
+#ifdef AMG_WEB_THREADS
+    *t = amg_web_start(run, arg);
+    return *t == 0 ? AMG_OK : AMG_E_MEMORY;
+#else
 #ifdef SYSTEM_WEAK
     if (!pthread_create) {
         return AMG_E_UNSUPPORTED;
     }
 #endif
     return pthread_create(t, NULL, run, arg) == 0 ? AMG_OK : AMG_E_MEMORY;
-}
-
-static int64_t system_process(void)
-{
-    return (int64_t)getpid();
+#endif
 }
 #endif
+
+/* The process that this is; a constant where processes do not fork. */
+static int64_t system_process(void)
+{
+#if defined(_WIN32) || defined(AMG_WEB_THREADS)
+    return 0;
+#else
+    return (int64_t)getpid();
+#endif
+}
+
+/* Whether a thread may sleep: in a browser the one that calls may not. */
+static int32_t system_sleeps(int32_t index)
+{
+#ifdef AMG_WEB_THREADS
+    return index > 0;
+#else
+    (void)index;
+    return 1;
+#endif
+}
 #endif
 #endif

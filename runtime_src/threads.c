@@ -64,7 +64,7 @@ static int32_t threads_ready(const threads_seat *s, uint32_t state)
 static uint32_t threads_wait(threads_seat *s)
 {
     uint32_t state;
-    for (int32_t i = 0; i < THREADS_SPINS; i++) {
+    for (int32_t i = 0; i < THREADS_SPINS; i += system_sleeps(s->index)) {
         state = system_get(&s->pool->state);
         if (threads_ready(s, state)) {
             return state;

@@ -135,7 +135,8 @@ def test_compile_for_the_browser_names_all_that_it_made(amalgamate) -> None:
     tool("emcc")
     amalgamate("build", "digits", "-o", "out")
     made = amalgamate("compile", "out/digits.c", "--target", "wasm", "--json").json()["files"]
-    assert [file["path"] for file in made] == ["out/digits.wasm", "out/digits.mjs", "out/digits.scalar.wasm"]
+    names = ["digits.wasm", "digits.mjs", "digits.scalar.wasm", "digits.threads.mjs", "digits.threads.wasm"]
+    assert [file["path"] for file in made] == [f"out/{name}" for name in names]
 
 
 def test_build_with_weights_beside(amalgamate) -> None:

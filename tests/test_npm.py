@@ -56,6 +56,7 @@ def test_package_holds_its_files(project: Path) -> None:
     names = {path.name for path in folder.iterdir()}
     assert names == {*manifest["files"], "README.md", "package.json"}
     assert names >= {"lenet.mjs", "lenet.d.mts", "lenet.wasm", "lenet.scalar.wasm", "lenet.amg"}
+    assert names >= {"lenet.threads.mjs", "lenet.threads.wasm"}
     assert manifest["exports"]["."].keys() == {"types", "browser", "node", "default"}
     assert next(iter(manifest["exports"]["."])) == "types"
     text = (folder / "README.md").read_text()
@@ -93,18 +94,24 @@ def test_module_in_node(project: Path, cases: Path) -> None:
     node("--test", JS / "package.test.mjs", cwd=project, PACKAGE=project, CASES=cases)
 
 
+def test_threads_in_node(project: Path, cases: Path) -> None:
+    node("--test", JS / "threads.test.mjs", cwd=project, PACKAGE=project, CASES=cases)
+
+
 USE = """
 import { Model, ModelError, hasSimd, type ErrorCode, type Label, type Prediction } from "lenet";
 export async function use(canvas: HTMLCanvasElement, frame: ImageBitmap): Promise<Label> {
-  const model = await Model.create({ worker: true, signal: new AbortController().signal, onProgress: (a, b) => { a / b; } });
+  const model = await Model.create({ worker: true, threads: "auto",
+    signal: new AbortController().signal, onProgress: (a, b) => { a / b; } });
   const { prob } = await model.run({ data: new Float32Array(784) });
   const sum: number = prob.reduce((a, b) => a + b, 0);
   await model.run({ data: { data: new Float32Array(1568), shape: [2, 1, 28, 28] } }, { transfer: false });
   const best: Prediction[] = await model.classify(canvas, { topK: 3 });
   await model.classify(frame);
+  const threads: number = model.threads + (await Model.create({ threads: 2 })).threads;
   const name: "data" | undefined = model.inputs[0]?.name;
   const layers = await model.profile();
-  layers[0]?.macs.toFixed(sum + Number(hasSimd()) + (name?.length ?? 0));
+  layers[0]?.macs.toFixed(sum + Number(hasSimd()) + (name?.length ?? threads));
   try { model.dispose(); } catch (error) { if (error instanceof ModelError) { const code: ErrorCode = error.code; throw code; } }
   return best[0]!.label;
 }
@@ -117,6 +124,7 @@ MISUSES = {
     "label": 'const l: Label = "digit 10";',
     "code": '(new ModelError("DISPOSED", "")).code === "GONE";',
     "option": "Model.create({ thread: 4 });",
+    "threads": 'Model.create({ threads: "all" });',
     "construct": "new Model();",
 }
 
@@ -140,7 +148,8 @@ def test_hostile_names_stay_data(tmp_path: Path) -> None:
     hostile = '"; alert(1) //*/\n`${x}`'
     path = nets.tiny(tmp_path / "net.onnx", name='x*/"y', x=hostile, y="a'b")
     packages.write(am.build(path), "npm", tmp_path / "node_modules" / "bad")
-    (module,) = (tmp_path / "node_modules" / "bad").glob("*.mjs")
+    module = min((tmp_path / "node_modules" / "bad").glob("*.mjs"))
+    assert module.with_suffix(".threads.mjs").is_file()
     code = f"""
 import {{ Model }} from "./node_modules/bad/{module.name}";
 const model = await Model.create(), name = {json.dumps(hostile)};
@@ -175,7 +184,8 @@ def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     ]
     assert cli.run(words) == 0
     files = {Path(f["path"]).name for f in json.loads(capsys.readouterr().out)["files"]}
-    assert files == {"Ten.mjs", "Ten.d.mts", "Ten.wasm", "Ten.scalar.wasm", "README.md", "package.json"}
+    code = {"Ten.mjs", "Ten.d.mts", "Ten.wasm", "Ten.scalar.wasm", "Ten.threads.mjs", "Ten.threads.wasm"}
+    assert files == {*code, "README.md", "package.json"}
     manifest = json.loads(Path("out/package.json").read_text())
     assert (manifest["name"], manifest["version"]) == ("@me/ten", "1.2.3")
     assert cli.run(["package", "digits", "--as", "nmp"]) == 2

@@ -1,6 +1,6 @@
 """An npm package: one ES module with the types of this very model, and its WebAssembly beside it.
 
-The module finds NAME.wasm, NAME.scalar.wasm and NAME.amg through new URL(..., import.meta.url): pages, Node and bundlers alike.
+The module finds NAME.wasm, its siblings and NAME.amg through new URL(..., import.meta.url): pages, Node and bundlers alike.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ ERRORS = {
 
 
 def write(built: Built, about: About, out: Path) -> Sequence[Path]:
-    """package.json, README.md, NAME.mjs, NAME.d.mts, NAME.wasm, NAME.scalar.wasm, and NAME.amg for weights in a file."""
+    """package.json, README.md, NAME.mjs, NAME.d.mts, NAME.wasm, the same without SIMD (NAME.scalar.wasm) and with threads
+    (NAME.threads.wasm, NAME.threads.mjs), and NAME.amg for weights in a file."""
     package = _package_name(about.name)
     with tempfile.TemporaryDirectory(prefix="amalgamate-") as scratch:
         made = Path(scratch)
@@ -58,7 +59,8 @@ def write(built: Built, about: About, out: Path) -> Sequence[Path]:
     name = built.name
     model = _describe(built)
     files[f"{name}.d.mts"] = render("npm/types.d.mts.j2", **model, errors=ERRORS.items(), version=version()).encode()
-    size = sum(len(data) for file, data in files.items() if not file.endswith((".scalar.wasm", ".d.mts")))
+    loaded = [f"{name}{suffix}" for suffix in (".mjs", ".wasm", ".amg")]
+    size = sum(len(files.get(file, b"")) for file in loaded)
     weights = f"`{name}.amg`" if f"{name}.amg" in files else ""
     copied = ", ".join(f"`{file}`" for file in sorted(files) if not file.endswith(".d.mts"))
     files["README.md"] = render(
@@ -79,7 +81,7 @@ def _package_name(name: str) -> str:
 
 def _manifest(package: str, about: About, built: Built, files: Sequence[str]) -> str:
     """The text of package.json."""
-    module, types = f"./{built.name}.mjs", f"./{built.name}.d.mts"
+    module, threads, types = (f"./{built.name}.{suffix}" for suffix in ("mjs", "threads.mjs", "d.mts"))
     manifest = {
         "name": package,
         "version": about.version,
@@ -92,7 +94,7 @@ def _manifest(package: str, about: About, built: Built, files: Sequence[str]) ->
         },
         "types": types,
         "files": [file for file in files if file not in ("README.md", "package.json")],
-        "sideEffects": [module],  # it is its own worker
+        "sideEffects": [module, threads],  # they are their own workers
         "engines": {"node": ">=18"},
         "keywords": ["neural-network", "inference", "webassembly"],
     }

@@ -1,6 +1,8 @@
-"""WebAssembly through emscripten: NAME.wasm with SIMD, NAME.scalar.wasm without, and NAME.mjs, which loads them.
+"""WebAssembly through emscripten: NAME.wasm with SIMD, NAME.threads.wasm with threads too, NAME.scalar.wasm without either,
+and NAME.mjs, which loads them.
 
-The modules are standalone: no JavaScript of emscripten's, a few imports that may be stubs.
+The modules are standalone: no JavaScript of emscripten's, a few imports that may be stubs. That of threads runs on memory that
+it is given, and NAME.threads.mjs makes it.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from amalgamate.errors import AmalgamateError
@@ -24,21 +27,38 @@ FLAGS = (
     "-sALLOW_MEMORY_GROWTH=1",
     f"-sTOTAL_STACK={STACK}",
 )
-LEFT_OUT = ("NO_FILE", "NO_THREADS")  # what there is no system for
+SIMD = ("-msimd128",)
+# The C library was compiled for one thread, and what threads call of it keeps nothing: hence no check of features.
+SHARED = (
+    "-matomics",
+    "-mbulk-memory",
+    "-sIMPORTED_MEMORY=1",
+    "-sERROR_ON_UNDEFINED_SYMBOLS=0",  # system.start is the loader's
+    "-sWARN_ON_UNDEFINED_SYMBOLS=0",
+    "-Wl,--shared-memory,--no-check-features",
+)
+# What each is called, its flags, and the runtime's switch: there are no threads but those that the loader makes.
+BUILDS = {
+    "wasm-simd": ("wasm", SIMD, "NO_THREADS"),
+    "wasm-threads": ("threads.wasm", (*SIMD, *SHARED), "WEB_THREADS"),
+    "wasm-scalar": ("scalar.wasm", (), "NO_THREADS"),
+}
+ROOM = 16 << 20  # bytes, for the stacks of threads and what each needs of the arena
+BATCH = 16  # of the largest shapes that the memory of threads has room for
 _REEXPORT = re.compile(r'(?m)^export \{(.*)\} from "[^"]+";$')
 _IMPORT = re.compile(r'(?m)^(?:import|export) \{.*\} from "\./([^"]+)";\n')
 
 
 def build(source: Path, target: str, out: Path) -> Path:
-    """For "wasm" both modules and their loader, returning NAME.wasm; for "wasm-simd" or "wasm-scalar" that one alone."""
-    if target == "wasm-simd":
-        return _module(source, out / f"{source.stem}.wasm", ["-msimd128"])
-    if target == "wasm-scalar":
-        return _module(source, out / f"{source.stem}.scalar.wasm", [])
+    """For "wasm" every one of BUILDS and what loads it, returning NAME.wasm; for one of BUILDS that one alone."""
+    if target != "wasm":
+        return _module(source, target, out)
     weights = source.with_suffix(".amg").is_file()
     (out / f"{source.stem}.mjs").write_text(loader(source.stem, weights), "utf-8")
-    _module(source, out / f"{source.stem}.scalar.wasm", [])
-    return _module(source, out / f"{source.stem}.wasm", ["-msimd128"])
+    with ThreadPoolExecutor() as pool:
+        made = list(pool.map(lambda build: _module(source, build, out), BUILDS))
+    (out / f"{source.stem}.threads.mjs").write_text(threads_loader(source.stem, *_pages(source)), "utf-8")
+    return made[0]
 
 
 def compiler() -> str:
@@ -71,7 +91,18 @@ def loader(name: str, weights: bool) -> str:
     body += f"\nexport {{ {', '.join(sorted(public))} }};\n"
     if weights:
         body = body.replace("WEIGHTS = () => null;", 'WEIGHTS = () => new URL("./amalgamate.amg", import.meta.url);')
-    return re.sub(r"\./amalgamate((\.scalar)?\.(wasm|mjs|amg))", rf"./{name}\1", body)
+    return _named(body, name)
+
+
+def threads_loader(name: str, initial: int, maximum: int) -> str:
+    """The JavaScript that makes the threads of NAME.threads.wasm, on memory of `initial` to `maximum` pages."""
+    text = (folder("bindings") / "js" / "amalgamate.threads.mjs").read_text("utf-8")
+    pages = f"PAGES = {{ initial: {initial}, maximum: {maximum} }}"
+    return _named(re.sub(r"PAGES = \{.*?\}", pages, text, count=1), name)
+
+
+def _named(text: str, name: str) -> str:
+    return re.sub(r"\./amalgamate((\.scalar|\.threads)?\.(wasm|mjs|amg))", rf"./{name}\1", text)
 
 
 def glue(prefix: str = "amg") -> str:
@@ -80,7 +111,8 @@ def glue(prefix: str = "amg") -> str:
     return re.sub(r"\bAMG_", f"{prefix.upper()}_", re.sub(r"\bamg_", f"{prefix}_", text))
 
 
-def _module(source: Path, artifact: Path, flags: list[str]) -> Path:
+def _module(source: Path, build: str, out: Path) -> Path:
+    suffix, flags, threads = BUILDS[build]
     header = source.with_suffix(".h")
     if not header.is_file():
         raise AmalgamateError("E100", "the header of the pair is missing", str(header), "Keep both files together")
@@ -90,29 +122,31 @@ def _module(source: Path, artifact: Path, flags: list[str]) -> Path:
     prefix = found[1]
     with tempfile.TemporaryDirectory(prefix="amalgamate-") as scratch:
         (Path(scratch) / "glue.c").write_text(glue(prefix), "utf-8")
-        switches = [f"-D{prefix.upper()}_{name}" for name in LEFT_OUT]
+        switches = [f"-D{prefix.upper()}_{name}" for name in ("NO_FILE", threads)]
         named = [f"-I{source.parent.resolve()}", f'-DPAIR_HEADER="{header.name}"']
         text = source.read_text("utf-8")
         pair = Path(scratch) / source.name
         pair.write_text(_small_but_for_kernels(text), "utf-8")
+        initial, maximum = _pages(source)
         inputs = [pair, Path(scratch) / "glue.c"]
         command: list[str | Path] = [
             compiler(),
             *FLAGS,
-            f"-sINITIAL_MEMORY={_memory(text)}",
+            f"-sINITIAL_MEMORY={initial * PAGE}",
+            *([f"-sMAXIMUM_MEMORY={maximum * PAGE}"] if threads == "WEB_THREADS" else []),
             *flags,
             *switches,
             *named,
             *inputs,
         ]
         try:
-            return compile(command, artifact)
+            return compile(command, out / f"{source.stem}.{suffix}")
         except AmalgamateError as error:
             if "cache" not in str(error):
                 raise
             # Some distributions ship a cache that may not be written to, and not all that a build needs in it.
             own = cache_folder() / "emscripten"
-            return compile(command, artifact, {"EM_CACHE": str(own), "EM_FROZEN_CACHE": ""})
+            return compile(command, out / f"{source.stem}.{suffix}", {"EM_CACHE": str(own), "EM_FROZEN_CACHE": ""})
 
 
 def _small_but_for_kernels(text: str) -> str:
@@ -125,7 +159,14 @@ def _small_but_for_kernels(text: str) -> str:
     return f"{before[:first]}{push}{before[first:]}#pragma clang attribute pop\n{mark}{kernels}"
 
 
-def _memory(text: str) -> int:
-    """Bytes of memory to begin with: the stack, the embedded model, and a little; it grows by what a session asks for."""
-    found = re.search(r"_embedded_size = (\d+);", text)
-    return ((STACK + int(found[1] if found else 0)) // PAGE + 6) * PAGE
+def _pages(source: Path) -> tuple[int, int]:
+    """Pages of memory of a pair: to begin with, for the stack, the embedded model and a little; and at most, with threads,
+    whose memory has an end: for the model's weights and sixteen times its arena, or 1 GiB for the runtime alone."""
+    embedded = re.search(r"_embedded_size = (\d+);", source.read_text("utf-8"))
+    initial = (STACK + int(embedded[1] if embedded else 0)) // PAGE + 6
+    stated = dict(re.findall(r"#define \w+_(ARENA|WEIGHTS)_BYTES (\d+)", source.with_suffix(".h").read_text("utf-8")))
+    if "ARENA" not in stated:
+        return initial, (1 << 30) // PAGE
+    file = source.with_suffix(".amg")
+    weights = int(stated.get("WEIGHTS", 0)) + (file.stat().st_size if file.is_file() else 0)
+    return initial, min(initial + (weights + BATCH * int(stated["ARENA"]) + ROOM) // PAGE, 1 << 16)

@@ -18,11 +18,15 @@ export class Model {
 
   /**
    * Loads the module, and its weights where it embeds none. Options: wasmUrl or wasm (bytes or a WebAssembly.Module),
-   * weightsUrl or weights (bytes), worker (true: run off this thread), nan ("error" or "pass"), onProgress(loaded,
-   * total or 0), signal (an AbortSignal).
+   * weightsUrl or weights (bytes), worker (true: run off this thread), threads (how many at most, or "auto"), nan ("error"
+   * or "pass"), onProgress(loaded, total or 0), signal (an AbortSignal).
    */
   static async create(options = {}) {
     if (typeof WebAssembly !== "object") throw new ModelError("NO_WEBASSEMBLY", "there is no WebAssembly here: too old a browser, or it is switched off");
+    const { threads = 1 } = options;
+    if (threads !== "auto" && !(Number.isInteger(threads) && threads > 0 && threads <= 256)) {
+      throw new ModelError("ARGUMENT", `threads is "auto" or a whole number from 1 to 256, not ${threads}`);
+    }
     options.signal?.throwIfAborted();
     const model = new Model();
     model.#engine = await (options.worker ? Remote : Engine).load(options);
@@ -41,6 +45,11 @@ export class Model {
   /** The names of the classes, in order; empty if the model has none. */
   get labels() {
     return this.#here().labels;
+  }
+
+  /** How many threads a run uses: one where memory cannot be shared or no worker starts. */
+  get threads() {
+    return this.#here().threads;
   }
 
   /** The text that the model carries under a key ("name", "producer"), or null. */

@@ -1,7 +1,7 @@
 // The engine: one model in one instance of the module, on the thread that calls it.
 
 import { ModelError } from "./errors.mjs";
-import { compile, hasSimd, imports, loading, moduleAt, read } from "./files.mjs";
+import { compile, hasSimd, hasThreads, imports, loading, moduleAt, read, sharesMemory } from "./files.mjs";
 import { attached } from "./picture.mjs";
 
 const INPUT = 0, OUTPUT = 1, RGBA8 = 4;
@@ -9,34 +9,54 @@ const KINDS = { 1: ["float32", Float32Array], 2: ["int64", BigInt64Array] };
 const WEIGHTS = () => null; // where the weights are, unless the module embeds them
 
 export class Engine {
-  #c; #model; #session; #weights = 0; #options; #tensors = [[], []];
+  #c; #crew; #model; #session; #weights = 0; #options; #tensors = [[], []];
 
   /** Options as Model.create has them. */
-  static async load({ wasmUrl, wasm, weightsUrl, weights, onProgress, signal, ...options }) {
-    const own = () => (hasSimd() ? new URL("./amalgamate.wasm", import.meta.url) : new URL("./amalgamate.scalar.wasm", import.meta.url));
+  static async load({ wasmUrl, wasm, weightsUrl, weights, onProgress, signal, threads = 1, ...options }) {
+    const own = () => {
+      if (!hasSimd()) return new URL("./amalgamate.scalar.wasm", import.meta.url);
+      return threads === 1 || !hasThreads() ? new URL("./amalgamate.wasm", import.meta.url) : new URL("./amalgamate.threads.wasm", import.meta.url);
+    };
     const url = new URL(wasmUrl ?? own(), import.meta.url);
     if (!weights) weightsUrl ??= WEIGHTS();
     const module = await (wasm ? compile(wasm) : moduleAt(url, signal));
-    let instance;
-    const stubs = imports(module, () => instance.exports.memory);
+    const Crew = sharesMemory(module) && (await import("./amalgamate.threads.mjs")).Crew;
+    const engine = new Engine(options);
     try {
-      instance = await WebAssembly.instantiate(module, stubs);
-    } catch (cause) {
-      throw new ModelError(cause instanceof RangeError ? "MEMORY" : "BAD_MODULE", `cannot start the module: ${cause.message}`, { cause });
+      await engine.#start(module, Crew);
+      const hired = engine.#crew?.start(module, hasThreads() ? threads : 1, signal);
+      const bytes = weightsUrl ? await engine.#fetch(new URL(weightsUrl, import.meta.url), onProgress, signal) : weights?.length ?? 0;
+      if (weights) engine.#weights = engine.#put(weights);
+      engine.threads = (await hired) ?? 1;
+      signal?.throwIfAborted();
+      engine.#open(bytes);
+    } catch (error) {
+      engine.dispose();
+      throw error;
     }
-    const engine = new Engine(instance.exports, options);
-    const bytes = weightsUrl ? await engine.#fetch(new URL(weightsUrl, import.meta.url), onProgress, signal) : weights?.length ?? 0;
-    if (weights) engine.#weights = engine.#put(weights);
-    signal?.throwIfAborted();
-    engine.#open(bytes);
     if (!weightsUrl) onProgress?.(1, 1);
     return engine;
   }
 
-  constructor(c, options) {
-    this.#c = c;
+  constructor(options) {
     this.#options = options;
-    c._initialize?.();
+  }
+
+  /** An instance of the module, on memory of its own or on that of a crew. */
+  async #start(module, Crew) {
+    const stubs = imports(module, () => this.#c.memory);
+    try {
+      const crew = (this.#crew = Crew ? new Crew() : null);
+      if (crew) {
+        stubs.env.memory = crew.memory;
+        stubs.system.start = (run, arg) => crew.run(run, arg, this.#c.alloc);
+      }
+      const { exports } = await WebAssembly.instantiate(module, stubs);
+      this.#c = { memory: crew?.memory, ...exports };
+    } catch (cause) {
+      throw new ModelError(cause instanceof RangeError ? "MEMORY" : "BAD_MODULE", `cannot start the module: ${cause.message}`, { cause });
+    }
+    this.#c._initialize?.();
   }
 
   /** Loads the weights straight into the module's memory, where they stay; returns their number of bytes. */
@@ -64,7 +84,7 @@ export class Engine {
   #open(bytes) {
     this.#model = this.#c.open(this.#weights, bytes);
     if (!this.#model) throw new ModelError("BAD_WEIGHTS", `cannot open the model: ${this.#text(this.#c.message())}`);
-    this.#session = this.#c.session(this.#model, 0, 0);
+    this.#session = this.#c.session(this.#model, this.threads, 0);
     if (!this.#session) throw new ModelError("MEMORY", "there is not enough memory to run the model");
     const list = (kind) => Array.from({ length: this.#c.count(this.#model, kind) }, (_, i) => this.#describe(kind, i));
     this.inputs = list(INPUT);
@@ -121,7 +141,8 @@ export class Engine {
   }
 
   dispose() {
-    this.#c = this.#tensors = null; // and with them the module's memory
+    this.#crew?.end();
+    this.#c = this.#crew = this.#tensors = null; // and with them the module's memory
   }
 
   #fill(tensor, i, feed) {
@@ -181,7 +202,7 @@ export class Engine {
 
   #text(at) {
     const bytes = new Uint8Array(this.#c.memory.buffer, at);
-    return new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0)));
+    return new TextDecoder().decode(bytes.slice(0, bytes.indexOf(0))); // of shared memory nothing is decoded in place
   }
 
   #check(status, code = "RUNTIME") {

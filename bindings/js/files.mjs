@@ -9,6 +9,12 @@ const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 1
 /** Whether this engine runs the SIMD module. */
 export const hasSimd = () => WebAssembly.validate(new Uint8Array(SIMD));
 
+/** Whether a model may have threads: workers that share memory, for which a page is isolated. */
+export const hasThreads = () => hasSimd() && (globalThis.crossOriginIsolated ?? inNode());
+
+/** Whether a module runs on memory that it is given, so that its threads share it. */
+export const sharesMemory = (module) => WebAssembly.Module.imports(module).some(({ kind }) => kind === "memory");
+
 /** A module of Node's; the name is put together so that bundlers for browsers leave it alone. */
 export const node = (name) => import(/* @vite-ignore */ /* webpackIgnore: true */ ["node", name].join(":"));
 export const inNode = () => typeof process !== "undefined" && Boolean(process.versions?.node);

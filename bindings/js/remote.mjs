@@ -116,7 +116,8 @@ function serve(post) {
     async load({ progress, ...options }) {
       engine = await Engine.load({ ...options, onProgress: progress ? (...p) => post({ progress: p }) : undefined });
       const metas = Object.fromEntries(["name", "format", "producer", "version"].map((key) => [key, engine.meta(key)]));
-      return [{ inputs: engine.inputs, outputs: engine.outputs, labels: engine.labels, metas }];
+      const { inputs, outputs, labels, threads } = engine;
+      return [{ inputs, outputs, labels, threads, metas }];
     },
     run(feeds) {
       const result = engine.run(feeds);
