@@ -15,7 +15,7 @@ from typing import Protocol, cast
 from amalgamate.errors import AmalgamateError
 from amalgamate.resources import cache_folder
 
-WASM = ("wasm", "wasm-simd", "wasm-scalar")
+WASM = ("wasm", "wasm-simd", "wasm-threads", "wasm-scalar")
 _SHOWN_LINES = 30  # of a compiler's complaint
 
 
