@@ -125,6 +125,16 @@ if [ "$tests" = 1 ]; then
         say "on Debian: apt-get install $(echo "$packages" | tr '\n' ' ')"
         [ -z "${CI:-}" ] || fail "CI needs every tool"
     fi
+    # What runs Go packages without cgo.
+    if command -v go >/dev/null; then
+        wazero=$(.venv/bin/python -c 'from amalgamate.packages.go import WAZERO; print("@".join(WAZERO.split()[:2]))')
+        log=$(mktemp)
+        if ! go mod download "$wazero" >"$log" 2>&1; then
+            tail -n 20 "$log" >&2
+            [ -z "${CI:-}" ] || fail "CI needs $wazero"
+        fi
+        rm -f "$log"
+    fi
     # Vite, TypeScript, Playwright, for the tests of web packages.
     stamp=tests/js/node_modules/.installed
     if command -v npm >/dev/null && ! cmp -s tests/js/package.json "$stamp"; then
