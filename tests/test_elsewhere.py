@@ -1,4 +1,4 @@
-"""Every case of every operator on NEON, under an emulator, and in WebAssembly with SIMD and without: against NumPy."""
+"""Every case of every operator on NEON, under an emulator, on 32 bits, and in WebAssembly with SIMD and without."""
 
 from __future__ import annotations
 
@@ -111,6 +111,11 @@ def check(run: Callable[[bytes], bytes], isa: str) -> None:
 @pytest.mark.parametrize(("isa", "flags"), [("scalar", ["-DAMG_SCALAR_ONLY"]), ("neon", [])])
 def test_64_bit_arm(isa: str, flags: list[str], folder: Path) -> None:
     check(native(compiled(folder, "aarch64-linux-gnu-gcc", f"arm64-{isa}", "-static", *flags)), isa)
+
+
+def test_32_bit_x86_with_vectors(folder: Path) -> None:
+    program = compiled(folder, "i686-linux-gnu-gcc", "i686-sse2", "-static", "-msse2")
+    check(lambda given: subprocess.run([program], input=given, capture_output=True).stdout, "sse2")
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "i686-linux-gnu-gcc"])
