@@ -1,4 +1,5 @@
 """Microseconds that a call of the digit network takes from each language, and what that adds to the same call from C.
+The call from Go is measured with cgo, and without it, where wazero runs the network as WebAssembly.
 
 Every language runs in turn, several rounds of it; a figure is the best batch of 1,000 calls that it had. With THREADS the
 calls per second of that many threads are printed too, beside those of one.
@@ -31,8 +32,10 @@ BATCH = 1000
 LIMITS = {"Java": 2.0, "Go": 2.0, "cffi": 5.0, "ctypes": 10.0}  # microseconds more than C
 
 
-def run(*words: str | Path, cwd: Path | None = None) -> str:
-    done = subprocess.run([*map(str, words)], cwd=cwd, capture_output=True, text=True, check=False)
+def run(*words: str | Path, cwd: Path | None = None, **env: str) -> str:
+    done = subprocess.run(
+        [*map(str, words)], cwd=cwd, env=os.environ | env, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         sys.exit(f"{words} failed\n{done.stdout}{done.stderr}")
     return done.stdout
@@ -50,7 +53,9 @@ def prepare(folder: Path) -> dict[str, list[str]]:
     (folder / "go" / "go.mod").write_text(
         "module overhead\n\ngo 1.18\n\nrequire digits v0.0.0\n\nreplace digits => ./digits\n"
     )
-    run("go", "build", "-o", folder / "gocall", ".", cwd=folder / "go")
+    run("go", "mod", "tidy", cwd=folder / "go")
+    for name, cgo in (("Go", "1"), ("wazero", "0")):
+        run("go", "build", "-o", folder / "bin" / name, ".", cwd=folder / "go", CGO_ENABLED=cgo)
     packages.write(built, "jar", folder / "jar")
     jar = folder / "jar" / "digits-0.1.0.jar"
     run(java.home() / "bin" / "javac", "-cp", jar, "-d", folder / "classes", HERE / "overhead" / "Call.java")
@@ -60,7 +65,8 @@ def prepare(folder: Path) -> dict[str, list[str]]:
         "C": [str(program)],
         "ctypes": [*itself, "ctypes", "--library", str(library)],
         "cffi": [*itself, "cffi", "--library", str(library)],
-        "Go": [str(folder / "gocall")],
+        "Go": [str(folder / "bin" / "Go")],
+        "wazero": [str(folder / "bin" / "wazero")],
         "Java": [str(java.home() / "bin" / "java"), "-cp", path, "Call"],
     }
 

@@ -1,9 +1,10 @@
-// Nanoseconds of a call from Go, the best of batches over SECONDS: main SECONDS THREADS.
+// Nanoseconds of a call from Go, the best of batches over SECONDS, under the name of the program: main SECONDS THREADS.
 package main
 
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -47,15 +48,16 @@ func measure(name string, seconds float64, threads int, prepare func() func()) {
 func main() {
 	seconds, _ := strconv.ParseFloat(os.Args[1], 64)
 	threads, _ := strconv.Atoi(os.Args[2])
+	name := filepath.Base(os.Args[0])
 	m, err := digits.Open()
 	if err != nil {
 		panic(err)
 	}
-	measure("Go-Model.Run", seconds, threads, func() func() {
+	measure(name+"-Model.Run", seconds, threads, func() func() {
 		x := map[string][]float32{digits.Input0: make([]float32, digits.Input0Size)}
 		return func() { m.Run(x) }
 	})
-	measure("Go-Session", seconds, threads, func() func() {
+	measure(name+"-Session", seconds, threads, func() func() {
 		s, err := m.NewSession()
 		if err != nil {
 			panic(err)
