@@ -98,6 +98,13 @@ def test_threads_in_node(project: Path, cases: Path) -> None:
     node("--test", JS / "threads.test.mjs", cwd=project, PACKAGE=project, CASES=cases)
 
 
+@pytest.mark.timeout(600)
+def test_threads_in_chromium(project: Path, cases: Path) -> None:
+    npm_packages()
+    test = JS / "isolation.test.mjs"
+    node("--test", test, cwd=project, PACKAGE=project, CASES=cases, CHROMIUM=tool("chromium"))
+
+
 USE = """
 import { Model, ModelError, hasSimd, type ErrorCode, type Label, type Prediction } from "lenet";
 export async function use(canvas: HTMLCanvasElement, frame: ImageBitmap): Promise<Label> {

@@ -20,7 +20,7 @@ export class Engine {
     const url = new URL(wasmUrl ?? own(), import.meta.url);
     if (!weights) weightsUrl ??= WEIGHTS();
     const module = await (wasm ? compile(wasm) : moduleAt(url, signal));
-    const Crew = sharesMemory(module) && (await import("./amalgamate.threads.mjs")).Crew;
+    const { Crew } = sharesMemory(module) ? await loading("the code of threads", signal, () => import("./amalgamate.threads.mjs")) : {};
     const engine = new Engine(options);
     try {
       await engine.#start(module, Crew);
