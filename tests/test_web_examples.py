@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -50,15 +51,27 @@ def test_node(digits: Path, tmp_path: Path) -> None:
     assert run(tool("node"), "main.mjs", cwd=place).startswith("1 (")
 
 
-def bundled_by_vite(digits: Path, folder: Path) -> Path:
+def vite_project(digits: Path, folder: Path, options: str) -> Path:
+    """The example for Vite, with other options than its own where some are given: then it shows the number of threads."""
     place = checkout("web-vite-ts", digits, folder)
+    main = place / "src" / "main.ts"
+    text = main.read_text()
+    assert "Model.create({ worker: true })" in text and "toFixed(0)}%)`" in text
+    if options:
+        text = text.replace("Model.create({ worker: true })", f"Model.create({options})")
+        main.write_text(text.replace("toFixed(0)}%)`", "toFixed(0)}%) on ${model.threads}`"))
+    return place
+
+
+def bundled_by_vite(digits: Path, folder: Path, options: str = "") -> Path:
+    place = vite_project(digits, folder, options)
     run(tool("npm"), "run", "build", cwd=place)
     return place / "dist"
 
 
-def bundled_by_esbuild(digits: Path, folder: Path) -> Path:
+def bundled_by_esbuild(digits: Path, folder: Path, options: str = "") -> Path:
     """The bundle beside a copy of the package's files, as the package's README says."""
-    place = checkout("web-vite-ts", digits, folder / "esbuild")
+    place = vite_project(digits, folder / "esbuild", options)
     binary = npm_packages() / "esbuild" / "bin" / "esbuild"
     options = ["--bundle", "--format=esm", "--target=es2022", "--outfile=out/main.js"]
     run(tool("node"), binary, "src/main.ts", *options, cwd=place)
@@ -77,6 +90,10 @@ def test_pages(digits: Path, tmp_path: Path) -> None:
         "web-vite-ts": (bundled_by_vite(digits, tmp_path), r"^one \(\d+%\)$"),
         "esbuild": (bundled_by_esbuild(digits, tmp_path), r"^one \(\d+%\)$"),
     }
+    for options in ("{ threads: 2 }", "{ threads: 2, worker: true }"):
+        place = tmp_path / re.sub(r"\W+", "_", options)
+        folders[f"web-vite-ts {options}"] = (bundled_by_vite(digits, place, options), r"^one \(\d+%\) on 2$")
+        folders[f"esbuild {options}"] = (bundled_by_esbuild(digits, place, options), r"^one \(\d+%\) on 2$")
     with ExitStack() as stack:
         cases = {}
         for name, (folder, answer) in folders.items():
