@@ -17,6 +17,9 @@ import nets
 from amalgamate import cli, packages, toolchains
 from amalgamate.packages import npm
 from amalgamate.writers import c_source
+from faults import Faulty
+from golden_digits import VECTORS, digits
+from golden_squeezenet import SCORES, squeezenet, write_photos
 from tools import ROOT, npm_packages, tool
 
 LABELS = [f'digit "{i}"' for i in range(10)]
@@ -103,6 +106,34 @@ def test_threads_in_chromium(project: Path, cases: Path) -> None:
     npm_packages()
     test = JS / "isolation.test.mjs"
     node("--test", test, cwd=project, PACKAGE=project, CASES=cases, CHROMIUM=tool("chromium"))
+
+
+@pytest.fixture(scope="module")
+def ten(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the package of the digit network as node_modules/digits."""
+    tool("emcc")
+    folder = tmp_path_factory.mktemp("ten")
+    packages.write(digits(), "npm", folder / "node_modules" / "digits")
+    return folder
+
+
+def test_golden_vectors(ten: Path) -> None:
+    node("--test", JS / "digits.test.mjs", cwd=ten, PACKAGE=ten, GOLDEN=VECTORS)
+
+
+def test_memory_that_runs_out_at_any_allocation_is_an_error_and_nothing_is_lost(tmp_path: Path) -> None:
+    tool("emcc")
+    built = Faulty.of(digits())
+    packages.write(built, "npm", tmp_path / "node_modules" / "digits")
+    (tmp_path / "digits.amg").write_bytes(built.data)
+    given = {"PACKAGE": tmp_path, "GOLDEN": VECTORS, "WEIGHTS": tmp_path / "digits.amg"}
+    node("--test", JS / "shortage.test.mjs", cwd=tmp_path, **given)
+
+
+def test_squeezenet_sees_what_it_saw(tmp_path: Path) -> None:
+    tool("emcc")
+    packages.write(squeezenet(), "npm", tmp_path / "node_modules" / "squeezenet")
+    node("--test", JS / "photos.test.mjs", cwd=tmp_path, PACKAGE=tmp_path, SCORES=SCORES, PHOTOS=write_photos(tmp_path))
 
 
 USE = """

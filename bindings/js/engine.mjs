@@ -6,6 +6,7 @@ import { attached } from "./picture.mjs";
 
 const INPUT = 0, OUTPUT = 1, RGBA8 = 4;
 const KINDS = { 1: ["float32", Float32Array], 2: ["int64", BigInt64Array] };
+const OUT_OF_MEMORY = -2; // a status
 const WEIGHTS = () => null; // where the weights are, unless the module embeds them
 
 export class Engine {
@@ -83,7 +84,9 @@ export class Engine {
 
   #open(bytes) {
     this.#model = this.#c.open(this.#weights, bytes);
-    if (!this.#model) throw new ModelError("BAD_WEIGHTS", `cannot open the model: ${this.#text(this.#c.message())}`);
+    if (!this.#model) {
+      throw new ModelError(this.#c.failure() === OUT_OF_MEMORY ? "MEMORY" : "BAD_WEIGHTS", `cannot open the model: ${this.#text(this.#c.message())}`);
+    }
     this.#session = this.#c.session(this.#model, this.threads, 0);
     if (!this.#session) throw new ModelError("MEMORY", "there is not enough memory to run the model");
     const list = (kind) => Array.from({ length: this.#c.count(this.#model, kind) }, (_, i) => this.#describe(kind, i));
@@ -114,8 +117,10 @@ export class Engine {
   }
 
   classify({ data, width, height }, topK) {
-    const pixels = this.#put(data), best = this.#alloc(topK * 8);
+    let pixels = 0, best = 0;
     try {
+      pixels = this.#put(data);
+      best = this.#alloc(topK * 8);
       this.#check(this.#c.set_image(this.#session, 0, pixels, width, height, width * 4, RGBA8), "PICTURE");
       this.#check(this.#c.run(this.#session));
       const found = this.#check(this.#c.topk(this.#session, 0, topK, best, best + topK * 4));
@@ -206,7 +211,7 @@ export class Engine {
   }
 
   #check(status, code = "RUNTIME") {
-    if (status < 0) throw new ModelError(status === -2 ? "MEMORY" : code, this.#text(this.#c.errmsg(this.#session)));
+    if (status < 0) throw new ModelError(status === OUT_OF_MEMORY ? "MEMORY" : code, this.#text(this.#c.errmsg(this.#session)));
     return status;
   }
 }
