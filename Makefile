@@ -1,6 +1,7 @@
 # make demo           build the digit network into dist/, compile it, predict, show
 # make test           set up what the tests need, run all of them
-# make test-go        the same of one language: test-c, test-python, test-java, test-go, test-rust
+# make test-go        the same of one language: test-c, test-python, test-java, test-go, test-rust,
+#                     test-csharp, test-swift
 # make test-web       only the tests of the web: npm packages, the page in Chromium
 # make check          all that must hold: format, lint, types, C warnings, sanitizers, tests
 # make bench          time the benchmark networks beside other engines: the table of the README (docs/benchmarks.md);
@@ -17,7 +18,7 @@ JOBS ?= 2
 BENCH = $(if $(THREADS),--threads $(THREADS)) $(if $(ISA),--isa $(ISA)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
         $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RESUME),--resume)
 
-.PHONY: demo test test-c test-python test-java test-go test-rust check bench scaling figures conformance digits op setup setup-tests setup-bench
+.PHONY: demo test test-c test-python test-java test-go test-rust test-csharp test-swift check bench scaling figures conformance digits op setup setup-tests setup-bench
 
 demo: setup
 	@.venv/bin/amalgamate demo -o dist
@@ -26,7 +27,7 @@ test: setup-tests
 	@$(PY) -m pytest -n $(JOBS) $(TESTS)
 
 # The packages of one language each, with that language's own tools.
-test-c test-python test-java test-go test-rust: test-%: setup-tests
+test-c test-python test-java test-go test-rust test-csharp test-swift: test-%: setup-tests
 	@$(PY) -m pytest -n $(JOBS) tests/test_$*.py
 
 test-web: setup-tests

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,9 +15,9 @@ import nets
 from amalgamate import Built, build, packages
 from amalgamate.errors import AmalgamateError
 from amalgamate.packages.csharp import PLATFORMS, namespace, quoted
-from golden_digits import VECTORS, digits
+from golden_digits import VECTORS, digits, vectors
 from layout import STRUCTS, compiled
-from tools import ROOT, tool
+from tools import ROOT, snippet, tool
 
 LAYOUT = """
 using System;
@@ -141,6 +142,16 @@ def test_project_file_names_what_is_there(package: Path, tmp_path: Path) -> None
     assert {path.parent.name for path in package.glob("runtimes/*/native")} == set(PLATFORMS)
     assert "This is a template" in (package / "README.md").read_text()
     assert os.path.getsize(package / "digits.dll") + os.path.getsize(package / "libdigits.so") < 400_000
+
+
+def test_program_in_the_documentation(tmp_path: Path) -> None:
+    tool("mono")
+    library(replace(digits(), name="net"), tmp_path)
+    pixels, _, scores = vectors()
+    (tmp_path / "cat.rgb").write_bytes(pixels[1].repeat(60, 0).repeat(80, 1).repeat(3).tobytes())
+    (tmp_path / "Program.cs").write_text(snippet("csharp.md", "csharp"))
+    compile_to("program.exe", "-r:net.dll", "Program.cs", cwd=tmp_path)
+    assert run(tool("mono"), "program.exe", cwd=tmp_path).stdout.split()[0] == str(scores[1].argmax())
 
 
 @pytest.mark.parametrize("name", ['*/ " \\ {} é\u2028\n', "]]></Description>&"], ids=repr)

@@ -16,8 +16,9 @@ from PIL import Image
 import nets
 from amalgamate import build, packages, resources
 from amalgamate.errors import AmalgamateError
+from amalgamate.packages._facts import Fact
 from amalgamate.packages._header import header
-from amalgamate.packages.rust import crate_name, quoted
+from amalgamate.packages.rust import crate_name
 from golden_digits import VECTORS, digits, vectors
 from tools import ROOT, absent, snippet, tool
 
@@ -207,7 +208,7 @@ def test_names() -> None:
     for name in ("", "1net", "a b", "std", "fn", "net!", "é", "proc-macro", "n" * 61):
         with pytest.raises(AmalgamateError, match="E107"):
             crate_name(name)
-    assert quoted('a"\\\n\u2028é') == '"a\\u{22}\\u{5c}\\u{a}\\u{2028}\\u{e9}"'
+    assert Fact('a"\\\n\u2028é', "float32", ()).braced == '"a\\u{22}\\u{5c}\\u{a}\\u{2028}\\u{e9}"'
 
 
 def test_without_a_network_it_says_what_to_do(crate: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

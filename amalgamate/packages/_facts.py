@@ -31,6 +31,12 @@ class Fact:
         return json.dumps(self.name, ensure_ascii=False).replace("\ufeff", "\\ufeff")
 
     @property
+    def braced(self) -> str:
+        """The name in quotes as Rust and Swift read it."""
+        plain = (c if " " <= c <= "~" and c not in '\\"' else f"\\u{{{ord(c):x}}}" for c in self.name)
+        return f'"{"".join(plain)}"'
+
+    @property
     def text(self) -> str:
         return f"{comment(self.name)}, {self.dtype} [{', '.join(map(str, self.shape))}]"
 
@@ -88,6 +94,11 @@ def renamed(text: str, built: Built) -> str:
     """A text with the names of amg.h as the pair of `built` has them."""
     prefix = built.options.prefix
     return re.sub(r"\bAMG_(?=\w)", f"{prefix.upper()}_", re.sub(r"\bamg_(?=\w)", f"{prefix}_", text))
+
+
+def pascal(name: str) -> str:
+    """A name as types have it: squeeze-net_v1 as SqueezeNetV1."""
+    return re.sub(r"(?:^|[-_]+)(.?)", lambda match: match[1].upper(), name)
 
 
 def put(out: Path, files: dict[str, str | bytes]) -> list[Path]:

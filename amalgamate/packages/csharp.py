@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from amalgamate.errors import AmalgamateError
 from amalgamate.packages import About
-from amalgamate.packages._facts import binding, facts, put, renamed
+from amalgamate.packages._facts import binding, facts, pascal, put, renamed
 from amalgamate.packages._header import Function, Type, Value, channels, header, sentence
 from amalgamate.resources import version
 from amalgamate.templates import render
@@ -73,7 +73,7 @@ def write(built: Built, about: About, out: Path) -> Sequence[Path]:
 
 def namespace(name: str) -> str:
     """The namespace of a package: example.squeeze-net as Example.SqueezeNet. Raises E107 where there is none."""
-    parts = [re.sub(r"(?:^|[-_]+)(.?)", lambda match: match[1].upper(), part) for part in name.split(".")]
+    parts = [pascal(part) for part in name.split(".")]
     if not all(re.fullmatch(r"[A-Z][A-Za-z0-9]*", part) for part in parts) or _TAKEN & set(parts):
         raise AmalgamateError(
             "E107", f"'{name}' is no name for a package of .NET", "--name", "Such as Digits or Example.SqueezeNet"

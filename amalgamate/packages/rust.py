@@ -51,7 +51,6 @@ def write(built: Built, about: About, out: Path) -> Sequence[Path]:
         "outputs": list(enumerate(model.outputs)),
         "floats": all(fact.dtype == "float32" for fact in (*model.inputs, model.outputs[0])),
         "modules": sorted((*MODULES, "numbers")),
-        "quoted": quoted,
     }
     numbers = {
         "codes": api.named(r"AMG_E_(\w+)"),
@@ -87,12 +86,6 @@ def crate_name(name: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9_-]*", crate) or len(crate) > 60 or f" {crate.replace('-', '_')} " in _RESERVED:
         raise AmalgamateError("E107", f"'{name}' is no name for a crate", "--name", "Use letters, digits and dashes")
     return crate
-
-
-def quoted(text: str) -> str:
-    """A string literal of Rust."""
-    plain = (c if " " <= c <= "~" and c not in '\\"' else f"\\u{{{ord(c):x}}}" for c in text)
-    return f'"{"".join(plain)}"'
 
 
 def rust_type(declared: Type | Function) -> str:
