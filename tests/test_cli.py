@@ -270,6 +270,7 @@ MISTAKES = {
     "a std of zero": ("build digits.onnx --image gray --std 0", 1, "E107", "--std"),
     "colour for a grey network": ("build digits.onnx --image rgb", 1, "E107", "channel"),
     "a crop that is not the input": ("build digits.onnx --image gray --crop 5", 1, "E107", "crop"),
+    "no such model to predict with": ("predict gone.onnx four.png", 1, "E100", "gone.onnx"),
     "no image options": ("predict digits.onnx four.png", 1, "E107", "--image"),
     "no picture": (f"predict digits.onnx {GRAY} fake.png", 1, "E152", "fake.png"),
     "no such picture": (f"predict digits.onnx {GRAY} gone.png", 1, "E1", "gone.png"),

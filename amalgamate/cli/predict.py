@@ -45,6 +45,9 @@ def predict_command(options: ModelOptions, images: tuple[Path, ...], top_k: int)
 
 def _compiled(options: ModelOptions) -> Path:
     """The model as a library in the cache, compiled unless it lies there already."""
+    from amalgamate.importers import recognise
+
+    recognise(options.model)  # before asking how its pictures are read
     if options.image is None:
         fix = "Say how a picture becomes the input: --image rgb, bgr or gray, with --mean, --std, --resize, --crop"
         raise AmalgamateError("E107", "predict needs to know how pictures are read", str(options.model), fix)

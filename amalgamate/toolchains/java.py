@@ -67,4 +67,5 @@ def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if done.returncode != 0:
         said = (done.stdout + done.stderr).strip()
-        raise AmalgamateError("E141", f"{command[0]} failed (exit {done.returncode})", "", f"It said:\n{said}\n")
+        fix = f"It said:\n{said}\nSet JAVA_HOME to another JDK: 9 or newer, and one that compiles for Java 8"
+        raise AmalgamateError("E141", f"{command[0]} failed (exit {done.returncode})", " ".join(command), fix)

@@ -143,7 +143,7 @@ public final class Model implements AutoCloseable {
      */
     public Map<String, float[]> run(Map<String, float[]> values) {
         for (String name : values.keySet()) {
-            index(inputs, name);
+            known(name);
         }
         Session s = session();
         try {
@@ -193,13 +193,13 @@ public final class Model implements AutoCloseable {
         return s != null ? s : newSession();
     }
 
-    private static int index(List<TensorInfo> known, String name) {
-        for (int i = 0; i < known.size(); i++) {
-            if (known.get(i).name().equals(name)) {
-                return i;
+    private void known(String name) {
+        for (TensorInfo input : inputs) {
+            if (input.name().equals(name)) {
+                return;
             }
         }
-        throw new ModelException(Code.ARGUMENT, "there is no input '" + name + "'; there are " + known);
+        throw new ModelException(Code.ARGUMENT, "there is no input '" + name + "'; there are " + inputs);
     }
 
     /** Frees the model; the runs under way and your own sessions end it when they are done. Closing twice is fine. */

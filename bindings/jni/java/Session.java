@@ -189,13 +189,7 @@ public final class Session implements AutoCloseable {
      * @return them, best first
      */
     public List<Prediction> classify(byte[] pixels, int width, int height, int k) {
-        synchronized (state) {
-            int channels = channels(pixels.length, width, height);
-            int stride = width * channels;
-            check(Native.setImage(open(), 0, pixels, null, 0, width, height, stride, format(channels)));
-            run();
-            return top(0, k);
-        }
+        return classify(pixels, null, 0, pixels.length, width, height, k);
     }
 
     /**
@@ -208,14 +202,18 @@ public final class Session implements AutoCloseable {
      * @return them, best first
      */
     public List<Prediction> classify(ByteBuffer pixels, int width, int height, int k) {
+        if (!pixels.isDirect()) {
+            throw new ModelException(Code.ARGUMENT, "the buffer is not direct");
+        }
+        return classify(null, pixels, pixels.position(), pixels.remaining(), width, height, k);
+    }
+
+    /** The pixels lie in an array, or in a direct buffer from `at` on. */
+    private List<Prediction> classify(byte[] array, ByteBuffer buffer, int at, int bytes, int width, int height, int k) {
         synchronized (state) {
-            if (!pixels.isDirect()) {
-                throw new ModelException(Code.ARGUMENT, "the buffer is not direct");
-            }
-            int channels = channels(pixels.remaining(), width, height);
-            int at = pixels.position();
+            int channels = channels(bytes, width, height);
             int stride = width * channels;
-            check(Native.setImage(open(), 0, null, pixels, at, width, height, stride, format(channels)));
+            check(Native.setImage(open(), 0, array, buffer, at, width, height, stride, format(channels)));
             run();
             return top(0, k);
         }
