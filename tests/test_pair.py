@@ -360,6 +360,26 @@ def test_a_pair_has_the_activations_of_its_model_alone(tmp_path: Path) -> None:
         am.Model(library, built[Tanh()][1])
 
 
+def test_a_pair_has_winograds_way_only_where_its_model_goes_it(tmp_path: Path) -> None:
+    """Where it does not at the shapes it was built for, larger ones go the direct way: the same within rounding."""
+    import harness
+    from amalgamate.ops.conv import Conv
+
+    rng = np.random.default_rng(3)
+    w = rng.standard_normal((32, 32, 3, 3)).astype(np.float32)
+    op = Conv(kernel=(3, 3), pads=(1, 1, 1, 1))
+    large = rng.standard_normal((1, 32, 48, 48)).astype(np.float32)
+    results = []
+    for size, has in ((4, 0), (48, 1)):
+        graph = harness.graph_of(harness.Case(op, [large[:, :, :size, :size], w], (1,)))
+        done = plan.plan(passes.run(graph))
+        pair = c_source.model_pair(c_source.describe(done, model_file.write(done)))
+        assert f"amg_winograd_here = {has};".encode() in b"".join(pair.values())
+        with am.load(toolchains.cached(pair)) as model:
+            results.append(model.run(None, {"x0": large})[0])
+    np.testing.assert_allclose(results[0], results[1], rtol=0, atol=1e-5 * np.abs(results[1]).max())
+
+
 def test_every_core_file_is_known() -> None:
     assert set(core_files()) == {p.name for p in (ROOT / "runtime_src").glob("*.c")}
 

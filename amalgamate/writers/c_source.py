@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 
 from amalgamate.amalgamator import amalgamate, digest, rename
 from amalgamate.errors import AmalgamateError
-from amalgamate.graph import Tensor
+from amalgamate.graph import Graph, Node, Tensor
 from amalgamate.ops import Op
+from amalgamate.ops._winograd import winograd_bytes
+from amalgamate.ops.conv import Conv
 from amalgamate.resources import runtime_files, version
 from amalgamate.templates import render
 from amalgamate.writers.embed import integers, strings
 from amalgamate.writers.names import comment, identifier
-from amalgamate.writers.tables import all_ops, core_files, generated
+from amalgamate.writers.tables import Parts, all_ops, core_files, generated
 
 if TYPE_CHECKING:
     from amalgamate.plan import Plan
@@ -55,7 +57,7 @@ class Model:
     name: str
     data: bytes  # the .amg file
     ops: Sequence[str]
-    fused: Sequence[int]  # kinds of activations that its layers apply
+    parts: Parts
     inputs: Sequence[Tensor]
     outputs: Sequence[Tensor]
     labels: int = 0
@@ -71,7 +73,7 @@ def describe(plan: Plan, data: bytes) -> Model:
         name=graph.name,
         data=data,
         ops=sorted({node.op.name for node in graph.nodes}),
-        fused=sorted({kind for node in graph.nodes for kind in _fused(node.op)}),
+        parts=_parts(plan),
         inputs=[graph.tensors[name] for name in graph.inputs],
         outputs=[graph.tensors[name] for name in graph.outputs],
         labels=len(graph.labels),
@@ -79,6 +81,22 @@ def describe(plan: Plan, data: bytes) -> Model:
         image=graph.image is not None and graph.image.input == graph.inputs[0],
         widened=plan.widened_bytes,
     )
+
+
+def _parts(plan: Plan) -> Parts:
+    """What the layers of a plan use, at its shapes."""
+    graph = plan.graph
+    return Parts(
+        activations=tuple(sorted({kind for node in graph.nodes for kind in _fused(node.op)})),
+        winograd=any(_winograd(graph, node) for node in graph.nodes),
+        halves=plan.widened_bytes > 0,
+    )
+
+
+def _winograd(graph: Graph, node: Node) -> bool:
+    """Whether a node is a convolution that goes Winograd's way. At larger shapes it might where it does not at these."""
+    shapes = (graph.tensors[name].shape for name in (*node.inputs[:2], node.outputs[0]))
+    return isinstance(node.op, Conv) and node.op.name == "conv" and winograd_bytes(node.op, *shapes) > 0
 
 
 def _fused(op: Op) -> list[int]:
@@ -108,7 +126,7 @@ def model_pair(model: Model, options: Options | None = None) -> dict[str, bytes]
     options = options or Options()
     name = identifier(model.name)
     embedded = options.weights != "file"
-    files, rows = runtime_files() | generated(model.ops, model.fused, model.widened > 0), ""
+    files, rows = runtime_files() | generated(model.ops, model.parts), ""
     if embedded:
         declaration, rows = (integers if options.weights == "integers" else strings)(model.data)
         files["generated/model.c"] = render(
@@ -116,7 +134,7 @@ def model_pair(model: Model, options: Options | None = None) -> dict[str, bytes]
             size=len(model.data),
             declaration=declaration,
             rows=_ROWS,
-            halves=model.widened > 0,
+            halves=model.parts.halves,
         )
     made_of = digest(files | {"model.amg": model.data}, [name, str(options)])
     what = f"{comment(model.name)}, a network with the code that runs it"

@@ -39,6 +39,15 @@ GROUPS = (
 )
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What a build holds of the code beside its operators; by default all, for any model."""
+
+    activations: tuple[int, ...] | None = None  # kinds that layers may apply to their results (kernels/activate.h)
+    winograd: bool = True  # Winograd's way of convolutions
+    halves: bool = True  # reading weights in half precision
+
+
 def all_ops() -> list[str]:
     """Every operator that the runtime has, sorted."""
     return sorted(name[4:-2] for name in runtime_files() if re.fullmatch(r"ops/\w+\.c", name))
@@ -49,11 +58,9 @@ def core_files() -> list[str]:
     return [name for name in runtime_files() if name.endswith(".c") and "/" not in name]
 
 
-def generated(ops: Iterable[str], fused: Iterable[int] | None = None, halves: bool = True) -> dict[str, str]:
+def generated(ops: Iterable[str], parts: Parts = Parts()) -> dict[str, str]:
     """The text of the files generated for a build with these operators and no embedded model, by name.
 
-    `fused`: the kinds of activations that layers may apply to their results (kernels/activate.h); by default all.
-    `halves`: whether it opens files with weights in half precision.
     Together with `core_files()` and the files of the operators they are a whole runtime; any order of `ops` gives the same.
     """
     ops = sorted(set(ops))
@@ -63,14 +70,20 @@ def generated(ops: Iterable[str], fused: Iterable[int] | None = None, halves: bo
     kernels = needed_kernels(files, [*core_files(), *(f"ops/{op}.c" for op in ops)])
     bodies = [f"kernels/{k}.inc" for k in kernels if f"kernels/{k}.inc" in files]
     tables = [k for k in kernels if f"AMG_KERNELS({k})" in files[f"kernels/{k}.h"]]
-    activations = _activations(files, [f"ops/{op}.c" for op in ops], fused)
+    activations = _activations(files, [f"ops/{op}.c" for op in ops], parts.activations)
     joins = int(any("AMG_OP_JOINS" in files[f"ops/{op}.c"] for op in ops))
     headers = [h for h in ("simd/vocabulary.h",) if h in files] + [f"kernels/{k}.h" for k in kernels]
     return {
         "generated/kernels.c": render(
-            "kernels.c.j2", headers=headers, bodies=bodies, tables=tables, groups=GROUPS, activations=activations
+            "kernels.c.j2",
+            headers=headers,
+            bodies=bodies,
+            tables=tables,
+            groups=GROUPS,
+            activations=activations,
+            winograd=parts.winograd,
         ),
-        "generated/model.c": render("model.c.j2", size=0, halves=halves),
+        "generated/model.c": render("model.c.j2", size=0, halves=parts.halves),
         "generated/ops.c": render("ops.c.j2", ops=ops, joins=joins),
     }
 

@@ -109,4 +109,6 @@ typedef struct amg_winograd_kernels {
 } amg_winograd_kernels;
 AMG_KERNELS(winograd);
 
+AMG_INTERNAL_DATA const int32_t amg_winograd_here; /* 1: this build has it, since a layer of its model goes that way */
+
 #endif

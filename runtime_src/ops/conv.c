@@ -12,6 +12,7 @@
 #include "op.h"
 
 #define CONV_TILES (AMG_SMALL ? 1 : 16) /* most tiles of a block: they share the weights in cache */
+#define CONV_WINOGRAD (AMG_WINOGRAD && amg_winograd_here)
 #define CONV_FAR (1024 * 1024)   /* floats of output, above which little of it stays in a second-level cache until it is read */
 #define CONV_FLOATS (128 * 1024) /* most floats of input that a block reads: half a second-level cache of 1 MiB */
 
@@ -64,7 +65,7 @@ static void conv_choose(conv_plan *p, const int64_t out[2])
 {
     const amg_window *w = &p->win;
     int ones = w->stride[0] == 1 && w->stride[1] == 1 && w->dilation[0] == 1 && w->dilation[1] == 1;
-    p->winograd = AMG_WINOGRAD && w->kernel[0] == 3 && w->kernel[1] == 3 && ones && !w->dynamic &&
+    p->winograd = CONV_WINOGRAD && w->kernel[0] == 3 && w->kernel[1] == 3 && ones && !w->dynamic &&
                   amg_winograd_cut_of(p->x.n, out[0], out[1], p->inputs, p->outputs, &p->cut) &&
                   amg_winograd_pays(&p->cut, p->inputs, p->outputs, out[0] * out[1] * p->x.n);
 }
@@ -84,7 +85,7 @@ static const char *conv_scratch(conv_plan *p)
     }
     p->tiles = 0;
     p->zeros_at = p->packed_at = p->pads_at = p->patch = 0;
-    if (AMG_WINOGRAD && p->winograd) {
+    if (CONV_WINOGRAD && p->winograd) {
         p->scratch = amg_winograd_scratch(&p->cut);
         return NULL;
     }
@@ -369,7 +370,7 @@ static void conv_run(const amg_step *s, const amg_context *t)
     j.out = amg_out_f32(s, 0);
     j.distant = pixels * j.p.y.pitch > CONV_FAR;
     amg_activation_clamp(&j.p.win.act, &j.lo, &j.hi);
-    if (AMG_WINOGRAD && j.p.winograd) {
+    if (CONV_WINOGRAD && j.p.winograd) {
         amg_winograd_spread(&j.p.cut, j.p.inputs, j.p.outputs, j.p.win.group, t->threads, &j.slice);
         amg_parallel(t, j.p.cut.blocks * j.p.win.group * amg_gemm_slices(j.p.outputs, j.slice), 1, conv_winograd_job, &j);
         if (j.p.win.act.kind != AMG_ACT_NONE && j.p.win.act.kind != AMG_ACT_CLIP) {
