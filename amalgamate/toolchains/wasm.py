@@ -26,6 +26,10 @@ FLAGS = (
     "-sSTANDALONE_WASM",
     "-sALLOW_MEMORY_GROWTH=1",
     f"-sTOTAL_STACK={STACK}",
+    # Kernels say themselves what is a vector and what is unrolled: more of it is an eighth of the module, and no faster.
+    "-fno-unroll-loops",
+    "-fno-vectorize",
+    "-fno-slp-vectorize",
 )
 SIMD = ("-msimd128",)
 # The C library was compiled for one thread, and what threads call of it keeps nothing: hence no check of features.
