@@ -80,6 +80,7 @@ def build(
     prefix: str = "amg",
     weights_as: str = "embed",
     weights_type: str = "float32",
+    lines: bool = False,
 ) -> Built:
     """Reads a model file, whatever its format, and makes it ready to be written as C.
 
@@ -87,7 +88,7 @@ def build(
     fixes symbolic dimensions; `outputs` asks for tensors by name, inner ones too; `bind` makes inputs constants; `softmax`
     appends one, None does where labels are given and the network ends in bare scores. The pair is called `name`, its
     functions `prefix`_open and so on; `weights_as` is "embed", "integers" or "file"; `weights_type` "float16" stores weights in
-    half the bytes, from which opening makes float32.
+    half the bytes, from which opening makes float32; `lines` adds #line, for those who debug the runtime.
     Raises E100 to E108 for what is wrong with the files or options, E110 and E120 for what cannot be planned.
     """
     from amalgamate import importers, passes
@@ -96,7 +97,7 @@ def build(
     from amalgamate.writers import c_source, model_file
     from amalgamate.writers.names import identifier
 
-    options = c_source.Options(prefix, weights_as)
+    options = c_source.Options(prefix, weights_as, lines)
     path = Path(model)
     source = Path(weights) if weights is not None else None
     graph = importers.read(path, source, dict(input_shapes or {}), list(outputs or ()), dict(bind or {}))

@@ -114,6 +114,14 @@ def test_runtime_writes_the_pair(amalgamate) -> None:
     assert "net_open(" in header and "amg_open(" not in header
 
 
+@pytest.mark.parametrize("words", ["runtime", "build digits"])
+def test_lines_name_the_files_of_the_runtime(amalgamate, words: str) -> None:
+    for option, expected in (([], False), (["--line"], True)):
+        assert amalgamate(*words.split(), "-o", "out", *option).code == 0
+        (source,) = Path("out").glob("*.c")
+        assert ('\n#line 1 "exec.c"\n' in source.read_text()) is expected
+
+
 def test_build_compile_predict(amalgamate, four: Path) -> None:
     built = amalgamate("build", "digits", "-o", "out", "--name", "ten", "--json")
     assert [Path(f["path"]).name for f in built.json()["files"]] == ["ten.c", "ten.h"]

@@ -24,6 +24,9 @@ out_option = click.option(
     help="Folder to write to.",
 )
 prefix_option = click.option("--prefix", default="amg", show_default=True, help="What every identifier begins with.")
+line_option = click.option(
+    "--line", "lines", is_flag=True, help="Add #line: compilers and debuggers then name the files of the runtime."
+)
 
 
 def _size(path: Path) -> str:
@@ -50,12 +53,13 @@ def report(files: list[Path]) -> None:
 @click.command("runtime")
 @out_option
 @prefix_option
+@line_option
 @printing
-def runtime_command(out: Path, prefix: str) -> None:
+def runtime_command(out: Path, prefix: str, lines: bool) -> None:
     """Write amg.c and amg.h: every operator, to open any .amg model."""
     from amalgamate.writers import c_source
 
-    report(c_source.write(c_source.runtime_pair(c_source.Options(prefix)), out))
+    report(c_source.write(c_source.runtime_pair(c_source.Options(prefix, lines=lines)), out))
 
 
 @click.command("build")
@@ -70,11 +74,12 @@ def runtime_command(out: Path, prefix: str) -> None:
     show_default=True,
     help="In the C file; in it as numbers, for compilers that take no long strings; or beside it as NAME.amg.",
 )
+@line_option
 @printing
-def build_command(options: ModelOptions, out: Path, name: str | None, prefix: str, weights: str) -> None:
+def build_command(options: ModelOptions, out: Path, name: str | None, prefix: str, weights: str, lines: bool) -> None:
     """Write NAME.c and NAME.h: MODEL with the code that runs it."""
     with progress("building"):
-        built = options.build(name=name, prefix=prefix, weights_as=weights)
+        built = options.build(name=name, prefix=prefix, weights_as=weights, lines=lines)
         files = built.write(out)
     say_softmax(built)
     report(files)
