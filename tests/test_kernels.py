@@ -44,7 +44,7 @@ def agree(got: Array, want: Array, terms: int, growth: int = 1) -> None:
 
 
 def by_winograd(case: Case) -> bool:
-    """Whether the C half takes F(4x4, 3x3), whose transforms add and subtract multiples of up to 8 of what they transform."""
+    """Whether the C half goes Winograd's way, whose transforms add and subtract multiples of up to 16 of what they transform."""
     if not isinstance(case.op, Conv):
         return False
     x, w = (value.shape for value in case.inputs[:2] if value is not None)
@@ -113,8 +113,9 @@ def test_convolution(case: Case) -> None:
 @given(st.integers(8, 70), st.integers(8, 70), st.integers(9, 30), st.integers(9, 30), st.integers(0, 2), st.data())
 def test_winograd(inputs: int, outputs: int, height: int, width: int, pad: int, data: st.DataObject) -> None:
     group, residual = data.draw(st.sampled_from([1, 1, 1, 2])), data.draw(st.booleans())
-    op = Conv(kernel=(3, 3), pads=(pad, 1, 1, pad), group=group, activation=data.draw(ACTIVATIONS))
-    x, w = (data.draw(st.integers(1, 2)), group * inputs, height, width), (group * outputs, inputs, 3, 3)
+    kernel = data.draw(st.sampled_from([(3, 3), (3, 3), (5, 5)]))
+    op = Conv(kernel=kernel, pads=(pad, 1, 1, pad), group=group, activation=data.draw(ACTIVATIONS))
+    x, w = (data.draw(st.integers(1, 2)), group * inputs, height, width), (group * outputs, inputs, *kernel)
     values = operands(inputs, x, w, w[:1] if data.draw(st.booleans()) else None, op.shape(x, w) if residual else None)
     check(Case(op, values if residual else values[:3], (1, 2) if values[2] is not None else (1,)))
 

@@ -82,6 +82,6 @@ def way(graph: Graph, node: Node) -> str:
     if op.name == "depthwise_conv":
         return "depthwise"
     if winograd_bytes(op, x, weights, y):
-        return "Winograd 4x4"
+        return "Winograd 4x4" if op.kernel == (3, 3) else "Winograd 2x2"
     plain = set(op.kernel) == {1} and set(op.strides) == {1} and not any(op.pads) and op.group == 1
     return "matrix product" if plain else "direct"

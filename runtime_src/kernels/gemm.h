@@ -43,16 +43,18 @@ typedef struct amg_gemm_matrix {
 
 typedef struct amg_gemm_kernels {
     int32_t rows, small; /* the two heights of tiles */
-    int32_t wide;        /* 1: 33 to 48 outputs are best done with small tiles, in one go */
+    int32_t wide;        /* 1: small tiles take up to 48 outputs in one go */
     void (*tiles)(const amg_product *g, const amg_gemm_tile *tile, int64_t count, int64_t n0, int64_t n1);
     void (*matrix)(const amg_product *g, const amg_gemm_matrix *a, int64_t n0, int64_t n1); /* n0 is a multiple of 32 */
 } amg_gemm_kernels;
 AMG_KERNELS(gemm);
 
-/* The height of the next tile where `left` rows are to be done: as few surplus rows as two heights allow. */
+/* The height of the next tile where `left` rows are to be done: as few surplus rows as two heights allow; but the small
+ * one where it goes with wide tiles and rows are many, or outputs just as many as are wide. */
 static inline int32_t amg_gemm_height(const amg_gemm_kernels *kernels, int64_t n, int64_t left)
 {
-    if (AMG_SMALL || left <= kernels->small || (kernels->wide && n > 2 * AMG_LANES && n <= 3 * AMG_LANES)) {
+    const int many = n > 4 * AMG_LANES && (left >= 8 * kernels->small || left % kernels->small == 0);
+    if (AMG_SMALL || left <= kernels->small || (kernels->wide && (many || (n > 2 * AMG_LANES && n <= 3 * AMG_LANES)))) {
         return kernels->small;
     }
     return left > kernels->rows && left <= 2 * kernels->small ? kernels->small : kernels->rows;

@@ -1,8 +1,8 @@
-/* winograd.h - 3x3 convolution of stride 1 by Winograd's F(4x4, 3x3): 36 products where the direct way takes 144.
+/* winograd.h - convolutions of stride 1 by Winograd's F(4x4, 3x3) and F(2x2, 5x5): 36 products in place of 144 and 100.
  *
  * Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, with points 0, +-1, +-2, infinity.
- * Input tiles of 6x6 become 36 matrices [tiles][channels], weights 36 of [channels][outputs], whose products become tiles
- * of 4x4. Weights are transformed anew for each block of tiles, in cache: a few percent of the time, and no memory. */
+ * Input tiles of 6x6 become 36 matrices [tiles][channels], weights 36 of [channels][outputs], whose products become
+ * tiles of outputs. Weights are transformed anew for each block of tiles, in cache: a few percent of the time, and no memory. */
 #ifndef AMG_KERNELS_WINOGRAD_H
 #define AMG_KERNELS_WINOGRAD_H
 
@@ -28,6 +28,7 @@ typedef struct amg_winograd_layer { /* one group */
 
 /* How a layer is cut: the same on every instruction set. */
 typedef struct amg_winograd_cut {
+    int64_t size;                  /* of a tile: size x size outputs */
     int64_t rows, columns, tiles;  /* of tiles per image, and of all images */
     int64_t block, blocks;         /* tiles of a block, and how many blocks */
     int64_t panels, depth;         /* outputs / 16 and channels of the weights that are transformed at a time */
@@ -35,24 +36,36 @@ typedef struct amg_winograd_cut {
     int64_t v_floats, u_floats, m_floats, zeros;
 } amg_winograd_cut;
 
-/* Whether F(4x4, 3x3) takes less time than the direct way, by a count of their instructions; fits() first. */
-static inline int amg_winograd_pays(const amg_winograd_cut *cut, int64_t c, int64_t n, int64_t pixels)
+#ifndef AMG_WINOGRAD_BELOW
+#define AMG_WINOGRAD_BELOW 0.9 /* of the direct way's time: Winograd's is taken where it needs less */
+#endif
+
+/* The time of `tiles` tiles and n outputs as a count of multiply-adds: products, and the transforms as measured. */
+static inline double amg_winograd_cost(int64_t size, int64_t tiles, int64_t c, int64_t n)
 {
-    double rows = (double)cut->blocks * (double)((cut->block + 7) / 8 * 8), area = (double)c * (double)n;
-    double direct = 9.0 * area * (double)pixels;
-    double tiles = (double)cut->tiles * (250.0 * (double)c + 200.0 * (double)n);
-    return 36.0 * area * rows + tiles + 160.0 * area * (double)cut->blocks < 0.9 * direct;
+    const double rows = (double)((tiles + 7) / 8 * 8), weights = 72.0 * (double)(7 - size);
+    return (36.0 * rows + weights) * (double)c * (double)n + 400.0 * (double)tiles * (double)(c + n);
 }
 
-/* Cuts a layer of `images` maps of oh x ow outputs; 0 where a count does not fit. */
-static inline int amg_winograd_cut_of(int64_t images, int64_t oh, int64_t ow, int64_t c, int64_t n, amg_winograd_cut *cut)
+/* Whether Winograd's way takes less time than the direct one. */
+static inline int amg_winograd_pays(const amg_winograd_cut *cut, int64_t c, int64_t n, int64_t pixels)
+{
+    const double taps = (double)((7 - cut->size) * (7 - cut->size));
+    const double direct = taps * (double)c * (double)n * (double)pixels;
+    return (double)cut->blocks * amg_winograd_cost(cut->size, cut->block, c, n) < AMG_WINOGRAD_BELOW * direct;
+}
+
+/* Cuts a layer of `images` maps of oh x ow outputs and kernels of taps x taps; 0 where a count does not fit. */
+static inline int amg_winograd_cut_of(int64_t images, int64_t oh, int64_t ow, int64_t taps, int64_t c, int64_t n,
+                                      amg_winograd_cut *cut)
 {
     int64_t most, lanes;
     if (c < 8 || n < 8 || c > 65536 || n > 65536) {
         return 0;
     }
-    cut->rows = (oh + 3) / 4;
-    cut->columns = (ow + 3) / 4;
+    cut->size = 7 - taps;
+    cut->rows = (oh + cut->size - 1) / cut->size;
+    cut->columns = (ow + cut->size - 1) / cut->size;
     if (!amg_mul(cut->rows, cut->columns, &cut->tiles) || !amg_mul(cut->tiles, images, &cut->tiles)) {
         return 0;
     }
@@ -81,9 +94,7 @@ static inline void amg_winograd_spread(amg_winograd_cut *cut, int64_t c, int64_t
     for (int64_t tiles = cut->block; threads > 1 && tiles > 0; tiles = (tiles - 1) / 8 * 8) {
         for (int64_t width = n; width > 0; width = (width - 1) / (2 * AMG_LANES) * (2 * AMG_LANES)) {
             const int64_t items = (cut->tiles + tiles - 1) / tiles * ((n + width - 1) / width) * groups;
-            const double area = (double)c * (double)width;
-            const double item = 36.0 * area * (double)((tiles + 7) / 8 * 8) + 160.0 * area +
-                                (double)tiles * (250.0 * (double)c + 200.0 * (double)width);
+            const double item = amg_winograd_cost(cut->size, tiles, c, width);
             const double time = item * (double)((items + threads - 1) / threads);
             if (time < least) {
                 least = time;

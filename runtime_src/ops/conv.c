@@ -21,7 +21,7 @@ typedef struct conv_plan {
     amg_nhwc x, y;
     int64_t taps, inputs, outputs, k; /* inputs and outputs per group; k = taps * inputs */
     int32_t plain;                    /* 1x1 with nothing around it, a matrix product as it stands */
-    int32_t winograd;                 /* 3x3 where F(4x4, 3x3) pays, cut as `cut` says */
+    int32_t winograd;                 /* 3x3 or 5x5 where Winograd's way pays, cut as `cut` says */
     amg_winograd_cut cut;
     int64_t tiles;                    /* per block */
     int64_t zeros_at, packed_at;      /* bytes into the scratch: a row of zeros; weights packed */
@@ -64,9 +64,10 @@ static const char *conv_weights(const amg_value *w, conv_plan *p)
 static void conv_choose(conv_plan *p, const int64_t out[2])
 {
     const amg_window *w = &p->win;
+    const int64_t taps = w->kernel[0];
     int ones = w->stride[0] == 1 && w->stride[1] == 1 && w->dilation[0] == 1 && w->dilation[1] == 1;
-    p->winograd = CONV_WINOGRAD && w->kernel[0] == 3 && w->kernel[1] == 3 && ones && !w->dynamic &&
-                  amg_winograd_cut_of(p->x.n, out[0], out[1], p->inputs, p->outputs, &p->cut) &&
+    p->winograd = CONV_WINOGRAD && (taps == 3 || taps == 5) && w->kernel[1] == taps && ones && !w->dynamic &&
+                  amg_winograd_cut_of(p->x.n, out[0], out[1], taps, p->inputs, p->outputs, &p->cut) &&
                   amg_winograd_pays(&p->cut, p->inputs, p->outputs, out[0] * out[1] * p->x.n);
 }
 
