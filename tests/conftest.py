@@ -4,4 +4,6 @@ import os
 import tempfile
 from pathlib import Path
 
-os.environ["AMALGAMATE_CACHE"] = str(Path(tempfile.gettempdir()) / f"amalgamate-tests-{os.getuid()}" / "cache")
+FOLDER = Path(tempfile.gettempdir()) / f"amalgamate-tests-{os.getuid()}"
+os.environ["AMALGAMATE_CACHE"] = str(FOLDER / "cache")
+os.environ["ZIG_GLOBAL_CACHE_DIR"] = str(FOLDER / "zig")

@@ -20,6 +20,7 @@ import nets
 from amalgamate import importers, reference, toolchains
 from amalgamate.errors import AmalgamateError
 from amalgamate.toolchains import native, zig
+from machines import needs_zig
 from tools import ROOT
 
 sys.path.insert(0, str(ROOT / "bindings" / "python"))
@@ -359,7 +360,7 @@ def test_zig_refuses_what_is_no_target(tmp_path: Path) -> None:
 
 
 def test_zig_compiles_for_another_system(tmp_path: Path) -> None:
-    pytest.importorskip("ziglang")
+    needs_zig()
     built = am.build(nets.tiny(tmp_path / "tiny.onnx"))
     built.write(tmp_path)
     path = toolchains.build(tmp_path / "tiny.c", "aarch64-linux-musl")

@@ -27,7 +27,7 @@ class Toolchain(Protocol):
 
 
 def build(source: Path | str, target: str = "native", out: Path | str | None = None) -> Path:
-    """Compiles a pair for `target`: "native", one of WASM, or a triple such as aarch64-linux-gnu (through zig).
+    """Compiles a pair for `target`: "native", one of WASM, or, through zig, a name of targets.py or any triple.
 
     The artifact, NAME.so, .dylib, .dll or .wasm, lies in `out`, by default beside the source. Raises E100 (no such file),
     E140 (no compiler), E141 (the compiler failed; its message is shown).
@@ -59,7 +59,7 @@ def cached(pair: Mapping[str, bytes], target: str = "native") -> Path:
             with contextlib.suppress(OSError):  # another process was first
                 Path(scratch).rename(folder)
                 Path(scratch).mkdir()  # for TemporaryDirectory to remove
-    made = [p for p in folder.iterdir() if p.suffix not in (".h", ".amg", ".mjs")]
+    made = [p for p in folder.iterdir() if p.suffix not in (".h", ".amg", ".mjs", ".lib")]
     return min(made, key=lambda path: len(path.name))  # NAME.wasm rather than NAME.scalar.wasm
 
 

@@ -6,10 +6,22 @@ import importlib.util
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from amalgamate.errors import AmalgamateError
-from amalgamate.toolchains import compile
+from amalgamate.toolchains import compile, native
+from amalgamate.toolchains.targets import Target, find
+
+# The sanitizer that zig adds to C by default would abort where other compilers go on.
+FLAGS = (*native.FLAGS, "-fno-sanitize=undefined")
+# Android and some more systems have pages of 16 KB. Windows and macOS have threads, and functions of mathematics, in the
+# library that holds everything.
+LINK: dict[str, tuple[str, ...]] = {
+    "windows": (),
+    "macos": ("-fPIC",),
+    "linux": ("-fPIC", "-Wl,-z,max-page-size=16384", "-lm", "-pthread"),
+}
 
 
 def compiler() -> list[str]:
@@ -22,15 +34,32 @@ def compiler() -> list[str]:
 
 
 def build(source: Path, target: str, out: Path) -> Path:
-    """A shared library for a triple: NAME.dll for Windows, NAME.dylib for macOS, NAME.so for others; NAME.o freestanding."""
-    if not re.fullmatch(r"\w+-\w+(-[\w.]+)?", target, re.A):
-        raise AmalgamateError(
-            "E140", f"'{target}' is no target", "--target", "Write native, wasm or a triple: x86_64-windows-gnu"
-        )
-    system = target.split("-")[1]
-    suffix = {"windows": ".dll", "macos": ".dylib", "freestanding": ".o"}.get(system, ".so")
-    kind = ["-c", "-ffreestanding"] if suffix == ".o" else ["-shared", "-s"]
-    libm = [] if suffix in (".o", ".dll") else ["-lm"]
-    # The sanitizer that zig adds to C by default would abort where other compilers go on.
-    flags = ["-O2", "-std=c99", "-fno-sanitize=undefined", *kind, *([] if suffix == ".dll" else ["-fPIC"])]
-    return compile([*compiler(), "-target", target, *flags, source, *libm], out / (source.stem + suffix))
+    """A shared library for a target: NAME.dll for Windows, NAME.dylib for macOS, NAME.so for others; NAME.o freestanding."""
+    machine = find(target)
+    if machine.system == "freestanding":
+        return compile([*_for(machine), "-fPIC", "-ffreestanding", "-c", source], out / f"{source.stem}.o")
+    return library([source], machine, out / f"{source.stem}{machine.suffix}", exports(source, machine))
+
+
+def library(sources: Sequence[Path], target: Target, artifact: Path, flags: Sequence[str] = ()) -> Path:
+    """A shared library of C files that exports what they say and nothing else. Raises E140, E141.
+
+    For Windows NAME.lib, which programs are linked with, lies beside it.
+    """
+    includes = [f"-I{folder}" for folder in sorted({source.parent for source in sources})]
+    # Else it would lie in the folder that this runs in.
+    beside = [f"-Wl,--out-implib,{artifact.with_suffix('.lib')}"] if target.system == "windows" else []
+    link = LINK.get(target.system, LINK["linux"])
+    hidden = ["-shared", "-s", "-fvisibility=hidden"]
+    return compile([*_for(target), *hidden, *includes, *flags, *beside, *sources, *link], artifact)
+
+
+def _for(target: Target) -> list[str]:
+    return [*compiler(), "-target", target.triple, *FLAGS]
+
+
+def exports(source: Path, target: Target) -> list[str]:
+    """The flags with which the C file of a pair exports the functions of its header."""
+    found = re.search(r"(?m)^(\w+_API) ", source.read_text("utf-8", "replace"))
+    how = "__declspec(dllexport)" if target.system == "windows" else '__attribute__((visibility("default")))'
+    return [f"-D{found[1]}={how}"] if found else []
