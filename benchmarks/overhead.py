@@ -29,7 +29,7 @@ from amalgamate.toolchains import java, native
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parent / "amalgamate" / "data" / "digits.onnx"
 BATCH = 1000
-LIMITS = {"Java": 2.0, "Go": 2.0, "cffi": 5.0, "ctypes": 10.0}  # microseconds more than C
+LIMITS = {"Java": 2.0, "Go": 2.0, "Rust": 2.0, "cffi": 5.0, "ctypes": 10.0}  # microseconds more than C
 
 
 def run(*words: str | Path, cwd: Path | None = None, **env: str) -> str:
@@ -56,6 +56,9 @@ def prepare(folder: Path) -> dict[str, list[str]]:
     run("go", "mod", "tidy", cwd=folder / "go")
     for name, cgo in (("Go", "1"), ("wazero", "0")):
         run("go", "build", "-o", folder / "bin" / name, ".", cwd=folder / "go", CGO_ENABLED=cgo)
+    packages.write(built, "rust", folder / "rust")
+    (folder / "rust" / "examples" / "call.rs").write_text((HERE / "overhead" / "main.rs").read_text())
+    run("cargo", "build", "--release", "--example", "call", "--target-dir", folder / "target", cwd=folder / "rust")
     packages.write(built, "jar", folder / "jar")
     jar = folder / "jar" / "digits-0.1.0.jar"
     run(java.home() / "bin" / "javac", "-cp", jar, "-d", folder / "classes", HERE / "overhead" / "Call.java")
@@ -67,6 +70,7 @@ def prepare(folder: Path) -> dict[str, list[str]]:
         "cffi": [*itself, "cffi", "--library", str(library)],
         "Go": [str(folder / "bin" / "Go")],
         "wazero": [str(folder / "bin" / "wazero")],
+        "Rust": [str(folder / "target" / "release" / "examples" / "call")],
         "Java": [str(java.home() / "bin" / "java"), "-cp", path, "Call"],
     }
 
