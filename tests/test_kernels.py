@@ -127,6 +127,17 @@ def test_depthwise(case: Case) -> None:
 
 
 @DRAWN
+@given(st.sampled_from([16, 32, 35, 48]), st.integers(1, 2), st.integers(3, 13), st.integers(3, 13), st.data())
+def test_depthwise_of_3x3(channels: int, stride: int, height: int, width: int, data: st.DataObject) -> None:
+    pads = tuple(data.draw(st.integers(0, 1)) for _ in range(4))
+    residual, images = data.draw(st.booleans()), data.draw(st.integers(1, 2))
+    op = Conv(kernel=(3, 3), strides=(stride,) * 2, pads=pads, group=channels, activation=data.draw(ACTIVATIONS))
+    x, w = (images, channels, height, width), (channels, 1, 3, 3)
+    values = operands(channels, x, w, w[:1], op.shape(x, w) if residual else None)
+    check(Case(op, values if residual else values[:3], (1, 2)))
+
+
+@DRAWN
 @given(st.data())
 def test_transposed_convolution(data: st.DataObject) -> None:
     draw = data.draw

@@ -15,13 +15,15 @@ typedef struct amg_depthwise_layer {
     int64_t x_pitch, x_row;                            /* floats from pixel to pixel, from one tap's row to the next */
     int64_t w_pitch, out_pitch, add_pitch;
     float lo, hi;
+    int32_t square; /* 1: 3x3 with stride 1 or 2, at most one column of padding at either end, four outputs or more */
 } amg_depthwise_layer;
 
 /* One output row: rows taps of the kernel, of which x is the first input row, at column 0, and w the weights. */
 typedef struct amg_depthwise_row {
     const float *x, *w, *add; /* add may be NULL */
     float *out;
-    int64_t rows; /* kernel_h, or less where the kernel reaches into the padding */
+    int64_t rows;  /* kernel_h, or less where the kernel reaches into the padding */
+    int32_t lines; /* 2: also the next output row; square, stride 1, all of 3 rows, channels a multiple of 16 */
 } amg_depthwise_row;
 
 typedef struct amg_depthwise_kernels {

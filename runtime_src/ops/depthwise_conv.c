@@ -87,6 +87,15 @@ static void depthwise_conv_expand(const depthwise_conv_plan *p, const float *x, 
     }
 }
 
+/* Whether the kernels for 3x3 do it. */
+static int32_t depthwise_conv_square(const depthwise_conv_plan *p)
+{
+    const amg_window *w = &p->win;
+    return !AMG_SMALL && w->kernel[0] == 3 && w->kernel[1] == 3 && w->dilation[0] == 1 && w->dilation[1] == 1 &&
+           w->stride[0] == w->stride[1] && w->stride[1] <= 2 && w->before[1] <= 1 && p->y.w >= 4 &&
+           (p->y.w - 1) * w->stride[1] + 3 - w->before[1] <= p->x.w + 1;
+}
+
 /* Items are output rows. */
 static void depthwise_conv_job(void *arg, int64_t begin, int64_t end, int32_t thread)
 {
@@ -98,8 +107,9 @@ static void depthwise_conv_job(void *arg, int64_t begin, int64_t end, int32_t th
     int64_t x_row = w->dilation[0] * p->x.w * p->x.pitch;
     amg_depthwise_layer d = {j->bias, n, p->x.w, p->y.w, w->kernel[0], w->kernel[1], w->stride[1], w->dilation[1],
                              w->before[1], wide ? lanes : p->x.pitch, wide ? p->x.w * lanes : x_row, lanes,
-                             p->y.pitch, j->add_pitch, j->lo, j->hi};
-    for (int64_t line = begin; line < end; line++) {
+                             p->y.pitch, j->add_pitch, j->lo, j->hi, depthwise_conv_square(p)};
+    const int32_t pairs = d.square && d.stride == 1 && !wide && n % AMG_LANES == 0;
+    for (int64_t line = begin, lines; line < end; line += lines) {
         int64_t iy = line % p->y.h * w->stride[0] - w->before[0], ky0 = 0, ky1 = w->kernel[0];
         ky0 = iy < 0 ? AMG_MIN((-iy + w->dilation[0] - 1) / w->dilation[0], ky1) : 0;
         ky1 = iy < p->x.h ? AMG_MIN(ky1, (p->x.h - 1 - iy) / w->dilation[0] + 1) : ky0;
@@ -108,11 +118,12 @@ static void depthwise_conv_job(void *arg, int64_t begin, int64_t end, int32_t th
         for (int64_t ky = 0; ky < rows && wide; ky++) {
             depthwise_conv_expand(p, x + ky * x_row, expanded + ky * d.x_row, lanes);
         }
-        amg_depthwise_row r = {wide ? expanded : x, j->w + ky0 * w->kernel[1] * lanes, NULL, NULL, rows};
+        lines = pairs && ky0 == 0 && line + 1 < end && iy + 3 < p->x.h ? 2 : 1;
+        amg_depthwise_row r = {wide ? expanded : x, j->w + ky0 * w->kernel[1] * lanes, NULL, NULL, rows, (int32_t)lines};
         r.add = j->add ? j->add + line * p->y.w * j->add_pitch : NULL;
         r.out = j->out + line * p->y.w * p->y.pitch;
         amg_depthwise[j->t->isa]->row(&d, &r);
-        amg_activate_rows(&w->act, j->t->isa, r.out, p->y.w, n, p->y.pitch);
+        amg_activate_rows(&w->act, j->t->isa, r.out, lines * p->y.w, n, p->y.pitch);
     }
 }
 
