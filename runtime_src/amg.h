@@ -134,7 +134,8 @@ AMG_API const char *amg_strerror(int32_t status);
 /* Opens the model at opt->data, or the embedded one when opt or opt->data is NULL. *out is NULL on failure. */
 AMG_API int32_t amg_open(const amg_options *opt, amg_model **out);
 
-/* Opens a .amg file: mapped where the system can, otherwise read. opt->data is ignored. Absent with AMG_NO_FILE. */
+/* Opens a .amg file: mapped where the system can, otherwise read. A path is UTF-8 on Windows. opt->data is ignored. Absent
+ * with AMG_NO_FILE. */
 AMG_API int32_t amg_open_file(const char *path, const amg_options *opt, amg_model **out);
 
 /* Frees the model. Its sessions must be freed before. NULL is fine. */

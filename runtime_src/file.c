@@ -20,19 +20,36 @@
 #endif
 
 #if defined(_WIN32)
+/* Opens a file, whose path is UTF-8 whatever the code page of the process. */
+static int32_t file_open(const char *path, const amg_memory *memory, HANDLE *file)
+{
+    const int units = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, NULL, 0);
+    wchar_t *wide;
+    if (units <= 0) {
+        return AMG_E_FILE;
+    }
+    wide = (wchar_t *)amg_memory_get(memory, (size_t)units * sizeof *wide);
+    if (!wide) {
+        return AMG_E_MEMORY;
+    }
+    MultiByteToWideChar(CP_UTF8, 0, path, -1, wide, units);
+    *file = CreateFileW(wide, GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, NULL);
+    amg_memory_put(memory, wide);
+    return *file == INVALID_HANDLE_VALUE ? AMG_E_FILE : AMG_OK;
+}
+
 /* file_map: the bytes of a file. *copied: they are in memory that was allocated rather than in a mapping. */
 static int32_t file_map(const char *path, const amg_memory *memory, void **map, size_t *bytes, int32_t *copied)
 {
     HANDLE mapping = NULL, file;
     LARGE_INTEGER size;
-    (void)memory;
+    const int32_t status = file_open(path, memory, &file);
     *copied = 0; /* amg_load copies; a mapped file cannot be cut on this system */
-    file = CreateFileA(path, GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, NULL);
-    if (file == INVALID_HANDLE_VALUE) {
-        return AMG_E_FILE;
+    if (status != AMG_OK) {
+        return status;
     }
     if (GetFileSizeEx(file, &size) && size.QuadPart > 0 && (uint64_t)size.QuadPart <= SIZE_MAX) {
-        mapping = CreateFileMappingA(file, NULL, PAGE_READONLY, 0, 0, NULL);
+        mapping = CreateFileMappingW(file, NULL, PAGE_READONLY, 0, 0, NULL);
         *map = mapping ? MapViewOfFile(mapping, FILE_MAP_READ, 0, 0, 0) : NULL;
         *bytes = (size_t)size.QuadPart;
     }

@@ -368,6 +368,13 @@ def test_zig_compiles_for_another_system(tmp_path: Path) -> None:
     assert zig.compiler()[-1] == "cc"
 
 
+def test_windows_opens_files_by_all_of_their_names(tmp_path: Path) -> None:
+    needs_zig()
+    am.build(nets.tiny(tmp_path / "tiny.onnx")).write(tmp_path)
+    library = toolchains.build(tmp_path / "tiny.c", "x86_64-windows-gnu").read_bytes()
+    assert b"CreateFileW\0" in library and b"MultiByteToWideChar\0" in library and b"CreateFileA\0" not in library
+
+
 def test_memory_is_given_back(library: Path) -> None:
     def resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
