@@ -102,7 +102,7 @@ def test_c_knows_nothing_of_one_operator() -> None:
         assert not re.search(r'#\s*include\s+"ops/', path.read_text()), path.name
 
 
-SOURCES = {".py", ".c", ".h", ".inc", ".js", ".mjs", ".ts", ".sh", ".j2"}
+SOURCES = {".py", ".c", ".h", ".inc", ".js", ".mjs", ".ts", ".sh", ".j2", ".cs", ".go", ".java", ".rs", ".swift"}
 
 
 def test_no_file_outgrows_its_room() -> None:

@@ -10,7 +10,10 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx import helper, numpy_helper
 from PIL import Image
 
 import nets
@@ -20,6 +23,7 @@ from amalgamate.packages._facts import Fact
 from amalgamate.packages._header import header
 from amalgamate.packages.rust import crate_name
 from golden_digits import VECTORS, digits, vectors
+from golden_squeezenet import SCORES, squeezenet, write_photos
 from tools import ROOT, absent, snippet, tool
 
 DEBIAN = Path("/usr/share/cargo/registry")  # where Debian's packages of crates lie
@@ -84,16 +88,24 @@ def kept(folder: Path) -> Path:
     return place
 
 
+def with_tests(folder: Path, *sources: Path) -> Path:
+    """Copies tests into a package, and makes a folder for what they read."""
+    data = folder / "tests" / "data"
+    data.mkdir(parents=True)
+    for source in sources:
+        shutil.copy(source, folder / "tests")
+    return data
+
+
 @pytest.fixture(scope="module")
 def crate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package of the digit network, with the tests in it."""
     folder = tmp_path_factory.mktemp("rust")
     built = digits()
     packages.write(built, "rust", folder, packages.About("digits", "1.2.3"))
-    shutil.copytree(ROOT / "tests" / "rust", folder / "tests")
-    (folder / "tests" / "data").mkdir()
-    (folder / "tests" / "data" / "golden.txt").write_bytes(VECTORS.read_bytes())
-    (folder / "tests" / "data" / "digits.amg").write_bytes(built.data)
+    data = with_tests(folder, *sorted((ROOT / "tests" / "rust").glob("*.rs")))
+    (data / "golden.txt").write_bytes(VECTORS.read_bytes())
+    (data / "digits.amg").write_bytes(built.data)
     place = kept(folder)
     fetched(place)
     return place
@@ -103,6 +115,17 @@ def crate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_tests_of_the_package_pass(crate: Path) -> None:
     said = runs("test", cwd=crate)
     assert said.count("test result: ok") >= 5 and "golden_vectors ... ok" in said and "ignored; 0" in said
+
+
+@pytest.mark.timeout(600)
+def test_squeezenet_sees_what_it_saw(tmp_path: Path) -> None:
+    packages.write(squeezenet(), "rust", tmp_path)
+    data = with_tests(tmp_path, ROOT / "tests" / "rust" / "squeezenet" / "photos.rs")
+    (data / "squeezenet.txt").write_bytes(SCORES.read_bytes())
+    write_photos(data)
+    place = kept(tmp_path)
+    fetched(place)
+    assert "sees_what_it_saw ... ok" in runs("test", cwd=place)
 
 
 @pytest.mark.timeout(600)
@@ -163,6 +186,50 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "[8.0, 9.0, 10.0, 11.0, 12.0, 13.0] [7.0, 14.0, 21.0, 28.0, 35.0, 42.0] [0.0, 2.0, 0.0, 4.0, 0.0]\n"
     )
     runs("run", "-q", "--example", "run", cwd=tmp_path / "both_2")
+
+
+def integers(path: Path) -> Path:
+    """picked = table[which], [3], and best = argmax(picked), [1], where which holds int64."""
+    table = numpy_helper.from_array(np.array([10, 20, 40, 30], np.float32), "table")
+    nodes = [
+        helper.make_node("Gather", ["table", "which"], ["picked"]),
+        helper.make_node("ArgMax", ["picked"], ["best"], axis=0),
+    ]
+    which = helper.make_tensor_value_info("which", onnx.TensorProto.INT64, [3])
+    outputs = [
+        helper.make_tensor_value_info("best", onnx.TensorProto.INT64, [1]),
+        helper.make_tensor_value_info("picked", onnx.TensorProto.FLOAT, [3]),
+    ]
+    graph = helper.make_graph(nodes, "integers", [which], outputs, [table])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]), path)
+    return path
+
+
+@pytest.mark.timeout(600)
+def test_tensors_of_integers(tmp_path: Path) -> None:
+    packages.write(build(integers(tmp_path / "integers.onnx")), "rust", tmp_path / "integers")
+    main = """
+use integers::{Tensor, Values};
+
+fn main() -> integers::Result<()> {
+    let model = integers::Model::open()?;
+    let results = model.run_tensors(&[(integers::INPUT0, Tensor::new(&[3], vec![3_i64, 2, 0]))])?;
+    assert_eq!(results["best"].values, Values::Int64(vec![1]));
+    println!("{:?}", results["picked"]);
+    let error = model.run(&[(integers::INPUT0, [3.0, 2.0, 0.0])]).unwrap_err();
+    assert_eq!(error.code, integers::Code::Shape);
+    let mut session = model.session()?;
+    session.input_mut(0)?.copy_from_slice(&[1_i64, 3, 1]);
+    session.run()?;
+    assert_eq!(session.output::<i64>(0)?, [1]);
+    assert_eq!(session.output::<f32>(0).unwrap_err().code, integers::Code::Shape);
+    Ok(())
+}
+"""
+    app = program(tmp_path, main, {"integers": tmp_path / "integers"})
+    assert runs("run", "-q", cwd=app) == "Tensor { shape: [3], values: Float32([30.0, 40.0, 10.0]) }\n"
+    runs("run", "-q", "--example", "run", cwd=tmp_path / "integers")
+    runs("test", "-q", "--doc", cwd=tmp_path / "integers")
 
 
 @pytest.mark.timeout(600)

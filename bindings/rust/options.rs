@@ -119,7 +119,8 @@ fn c_path(path: &Path) -> Result<CString> {
 
 #[cfg(not(unix))]
 fn c_path(path: &Path) -> Result<CString> {
-    c_text(path.to_string_lossy().as_bytes())
+    let text = path.to_str().ok_or_else(|| Error::new(Code::Argument, "the path is no Unicode"))?;
+    c_text(text.as_bytes())
 }
 
 /// A text for C, which cannot hold a zero.
