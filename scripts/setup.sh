@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # setup.sh - prepares this checkout: a virtual environment in .venv with the project installed in it.
-# setup.sh --tests - the tools of the tests as well: compilers, emulators and Node from Debian packages where this
-# user may install them, else it says which are missing. Running it again when all is there takes a moment.
+# setup.sh --tests - what the tests need as well: the engines of benchmarks; compilers, emulators and Node from Debian
+# packages where this user may install them, else it says which are missing. Running it again when all is there takes a moment.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -125,6 +125,7 @@ if [ "$tests" = 1 ]; then
         say "on Debian: apt-get install $(echo "$packages" | tr '\n' ' ')"
         [ -z "${CI:-}" ] || fail "CI needs every tool"
     fi
+    scripts/setup_bench.sh
     # What runs Go packages without cgo.
     if command -v go >/dev/null; then
         wazero=$(.venv/bin/python -c 'from amalgamate.packages.go import WAZERO; print("@".join(WAZERO.split()[:2]))')

@@ -19,7 +19,7 @@ from amalgamate.benchmark import engines, jobs, layers, machine, picture, report
 from amalgamate.benchmark.engines import OURS, PEERS
 from amalgamate.benchmark.peak import Peak
 from amalgamate.benchmark.rounds import Job, Measured, Request, Rounds, Settings
-from tools import ROOT
+from tools import ROOT, absent
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 DIGITS = ROOT / "amalgamate" / "data" / "digits.onnx"
@@ -172,7 +172,7 @@ def test_openvino_is_held_to_avx2() -> None:
 @pytest.mark.parametrize("peer", ["onnxruntime", "openvino", "mnn", "ncnn"])
 def test_peer_agrees_with_ours_in_a_process_of_its_own(tmp_path: Path, peer: str) -> None:
     if engines.missing(peer):
-        pytest.skip(f"{peer} is not installed: scripts/setup_bench.sh installs it")
+        absent(f"{peer} is not installed: scripts/setup_bench.sh installs it")
     (output,) = amalgamate.build(DIGITS).plan.graph.outputs
     made = jobs.prepare("digits", DIGITS, amalgamate.build(DIGITS).data, {"image": X}, [output], [peer], tmp_path)
     bench = Rounds(Settings(1, "auto", 1, 0.0), tmp_path / "runs")

@@ -199,10 +199,11 @@ def test_verify_fails_where_results_differ(amalgamate) -> None:
 
 def test_bench_beside_onnxruntime(amalgamate) -> None:
     told = amalgamate("bench", "digits", "--peers", "--per-layer", "--rounds", 1, "--seconds", 0.01, "--json").json()
+    assert not {name: m["error"] for name, m in told["engines"].items() if m["error"]}
     ours = told["milliseconds"].pop("amalgamate")
     assert told["ratio"] == min(told["milliseconds"].values()) / ours and "onnxruntime" in told["milliseconds"]
     assert sum(layer["macs"] for layer in told["layers"]) == told["macs"]
-    assert all(layer["ms"] > 0 for layer in told["layers"])
+    assert all(layer["ms"] > 0 for layer in told["layers"] if layer["macs"]), "others may take less than the clock shows"
 
 
 # Persian cat, tabby, Cardigan. The published prototxt pads its last, 1x1 convolution, so that the average is over 15x15 places of
