@@ -181,6 +181,40 @@ def test_types_under_tsc_strict(project: Path) -> None:
         node(tsc, *options, "--module", module, "--moduleResolution", resolution, *files, cwd=project)
 
 
+HALVES = """
+import { readFile } from "node:fs/promises";
+import { Model } from "halves";
+const { x, amg } = JSON.parse(await readFile("case.json"));
+const data = new Float32Array(x), bytes = new Uint8Array(await readFile(amg)), outputs = [];
+for (const options of [{}, { weights: bytes }, { worker: true }]) {
+  const model = await Model.create(options);
+  outputs.push([...(await model.run({ data }, { transfer: false })).prob]);
+  if (!outputs[1]) outputs.push(await model.memory());
+  model.dispose();
+}
+bytes[bytes.length - 999] ^= 1;
+const damaged = await Model.create({ weights: bytes }).catch((error) => error.code);
+console.log(JSON.stringify([...outputs, damaged]));
+"""
+
+
+def test_weights_in_half_precision_expand_over_their_file(lenet: am.Built, tmp_path: Path) -> None:
+    tool("emcc")
+    path = nets.lenet(tmp_path / "lenet.onnx")
+    built = am.build(path, name="halves", weights_as="file", weights_type="float16")
+    package = tmp_path / "node_modules" / "halves"
+    packages.write(built, "npm", package)
+    assert (package / "halves.amg").stat().st_size < 0.51 * len(lenet.data)
+    x = np.random.default_rng(8).standard_normal((1, 1, 28, 28)).astype(np.float32)
+    (tmp_path / "case.json").write_text(json.dumps({"x": x.ravel().tolist(), "amg": str(package / "halves.amg")}))
+    (tmp_path / "use.mjs").write_text(HALVES)
+    first, memory, *others, damaged = json.loads(node("use.mjs", cwd=tmp_path))
+    with am.load(built.compile()) as model:
+        np.testing.assert_allclose([first], model.run(None, {"data": x})[0], atol=1e-6)
+    assert others == [first, first] and damaged == "BAD_WEIGHTS"
+    assert memory <= built.plan.widened_bytes + built.plan.arena_bytes + (2 << 20)
+
+
 def test_hostile_names_stay_data(tmp_path: Path) -> None:
     tool("emcc")
     hostile = '"; alert(1) //*/\n`${x}`'

@@ -51,6 +51,7 @@ ROOM = 16 << 20  # bytes, for the stacks of threads and what each needs of the a
 BATCH = 16  # of the largest shapes that the memory of threads has room for
 _REEXPORT = re.compile(r'(?m)^export \{(.*)\} from "[^"]+";$')
 _IMPORT = re.compile(r'(?m)^(?:import|export) \{.*\} from "\./([^"]+)";\n')
+_COMMENT = re.compile(r"(?ms)^[ \t]*(?://[^\n]*|/\*\*.*?\*/)\n")  # on lines of its own; the types say what users need
 
 
 def build(source: Path, target: str, out: Path) -> Path:
@@ -58,7 +59,7 @@ def build(source: Path, target: str, out: Path) -> Path:
     if target != "wasm":
         return _module(source, target, out)
     weights = source.with_suffix(".amg").is_file()
-    (out / f"{source.stem}.mjs").write_text(loader(source.stem, weights), "utf-8")
+    (out / f"{source.stem}.mjs").write_text(loader(source.stem, weights, "WEIGHTS" in _stated(source)), "utf-8")
     with ThreadPoolExecutor() as pool:
         made = list(pool.map(lambda build: _module(source, build, out), BUILDS))
     (out / f"{source.stem}.threads.mjs").write_text(threads_loader(source.stem, *_pages(source)), "utf-8")
@@ -72,8 +73,11 @@ def compiler() -> str:
     raise AmalgamateError("E140", "no emscripten, which compiles to WebAssembly", "", "Run apt install emscripten")
 
 
-def loader(name: str, weights: bool) -> str:
-    """The JavaScript that loads NAME.wasm, and NAME.amg if the module does not embed its weights: one ES module."""
+def loader(name: str, weights: bool, halves: bool = False) -> str:
+    """The JavaScript that loads NAME.wasm, and NAME.amg if the module does not embed its weights: one ES module.
+
+    `halves`: whether the weights are in half precision.
+    """
     entry = "amalgamate.mjs"
     order: list[str] = []
     texts: dict[str, str] = {}
@@ -89,13 +93,16 @@ def loader(name: str, weights: bool) -> str:
     add(entry)
     # Only what the entry exports stays exported; names are shared by all files.
     bodies = [re.sub(r"(?m)^export (?=async|function|class|const)", "", texts[file]) for file in order]
-    body = "\n".join(_IMPORT.sub("", text).strip() + "\n" for text in bodies)
+    body = "\n".join(_COMMENT.sub("", _IMPORT.sub("", text)).strip() + "\n" for text in bodies)
     public = [name for names in _REEXPORT.findall(texts[entry]) for name in re.findall(r"\w+", names)]
     public += re.findall(r"(?m)^export (?:class|function|const) (\w+)", texts[entry])
     body += f"\nexport {{ {', '.join(sorted(public))} }};\n"
     if weights:
         body = body.replace("WEIGHTS = () => null;", 'WEIGHTS = () => new URL("./amalgamate.amg", import.meta.url);')
-    return _named(body, name)
+    if halves:
+        body = body.replace("HALVES = false;", "HALVES = true;")
+    head = f"// Runs {name}.wasm. The types beside it, or docs/web.md of amalgamate, say how it is used.\n\n"
+    return head + _named(body, name)
 
 
 def threads_loader(name: str, initial: int, maximum: int) -> str:
@@ -168,9 +175,15 @@ def _pages(source: Path) -> tuple[int, int]:
     whose memory has an end: for the model's weights and sixteen times its arena, or 1 GiB for the runtime alone."""
     embedded = re.search(r"_embedded_size = (\d+);", source.read_text("utf-8"))
     initial = (STACK + int(embedded[1] if embedded else 0)) // PAGE + 6
-    stated = dict(re.findall(r"#define \w+_(ARENA|WEIGHTS)_BYTES (\d+)", source.with_suffix(".h").read_text("utf-8")))
+    stated = _stated(source)
     if "ARENA" not in stated:
         return initial, (1 << 30) // PAGE
     file = source.with_suffix(".amg")
-    weights = int(stated.get("WEIGHTS", 0)) + (file.stat().st_size if file.is_file() else 0)
-    return initial, min(initial + (weights + BATCH * int(stated["ARENA"]) + ROOM) // PAGE, 1 << 16)
+    weights = stated.get("WEIGHTS", 0) + (file.stat().st_size if file.is_file() else 0)
+    return initial, min(initial + (weights + BATCH * stated["ARENA"] + ROOM) // PAGE, 1 << 16)
+
+
+def _stated(source: Path) -> dict[str, int]:
+    """What the header of a pair says that it takes: bytes of the ARENA, and of WEIGHTS where opening expands them."""
+    header = source.with_suffix(".h").read_text("utf-8")
+    return {what: int(size) for what, size in re.findall(r"#define \w+_(ARENA|WEIGHTS)_BYTES (\d+)", header)}

@@ -8,6 +8,7 @@ const INPUT = 0, OUTPUT = 1, RGBA8 = 4;
 const KINDS = { 1: ["float32", Float32Array], 2: ["int64", BigInt64Array] };
 const OUT_OF_MEMORY = -2; // a status
 const WEIGHTS = () => null; // where the weights are, unless the module embeds them
+const HALVES = false; // whether they are in half precision: then they expand over their file when the model is opened
 
 export class Engine {
   #c; #crew; #model; #session; #weights = 0; #options; #tensors = [[], []];
@@ -27,7 +28,7 @@ export class Engine {
       await engine.#start(module, Crew);
       const hired = engine.#crew?.start(module, hasThreads() ? threads : 1, signal);
       const bytes = weightsUrl ? await engine.#fetch(new URL(weightsUrl, import.meta.url), onProgress, signal) : weights?.length ?? 0;
-      if (weights) engine.#weights = engine.#put(weights);
+      if (weights) engine.#put(weights, engine.#place(weights.length));
       engine.threads = (await hired) ?? 1;
       signal?.throwIfAborted();
       engine.#open(bytes);
@@ -65,7 +66,7 @@ export class Engine {
     return loading(url, signal, async () => {
       const parts = []; // where nobody says how much will come
       let total = 0, loaded = 0;
-      const expect = (bytes) => (this.#weights = (total = bytes) && this.#alloc(bytes));
+      const expect = (bytes) => (total = bytes) && this.#place(bytes);
       await read(url, signal, expect, (part) => {
         if (total && loaded + part.length > total) throw new ModelError("NETWORK", `${url} is longer than its announced ${total} bytes`);
         if (total) new Uint8Array(this.#c.memory.buffer, this.#weights + loaded).set(part);
@@ -75,15 +76,20 @@ export class Engine {
       });
       if (loaded < total) throw new ModelError("NETWORK", `${url} ended after ${loaded} of ${total} bytes`);
       if (!total) {
-        let at = this.#weights = this.#alloc(loaded || 1);
+        let at = this.#place(loaded);
         for (const part of parts) new Uint8Array(this.#c.memory.buffer, at).set(part), (at += part.length);
       }
       return loaded;
     });
   }
 
+  /** Memory for the file of weights; before it lies as much again where they expand. */
+  #place(bytes) {
+    return (this.#weights = HALVES ? this.#alloc(2 * bytes) + bytes : this.#alloc(bytes));
+  }
+
   #open(bytes) {
-    this.#model = this.#c.open(this.#weights, bytes);
+    this.#model = HALVES && bytes ? this.#c.open_within(this.#weights - bytes, bytes) : this.#c.open(this.#weights, bytes);
     if (!this.#model) {
       throw new ModelError(this.#c.failure() === OUT_OF_MEMORY ? "MEMORY" : "BAD_WEIGHTS", `cannot open the model: ${this.#text(this.#c.message())}`);
     }
@@ -199,8 +205,7 @@ export class Engine {
   }
 
   /** A copy of bytes in the module's memory. */
-  #put(bytes) {
-    const at = this.#alloc(bytes.length);
+  #put(bytes, at = this.#alloc(bytes.length)) {
     new Uint8Array(this.#c.memory.buffer, at, bytes.length).set(bytes);
     return at;
   }

@@ -24,21 +24,38 @@ EXPORT(release) void glue_release(void *memory)
     free(memory);
 }
 
-/* Opens the model at data, whose weights it checks, or the embedded one when data is NULL; NULL on failure, with
- * `message` saying why. */
-EXPORT(open) amg_model *glue_open(const void *data, size_t size)
+/* Opens the model that options name; NULL on failure, with `message` saying why. */
+static amg_model *glue_opened(amg_options options)
 {
-    amg_options options = {0};
     amg_model *model = NULL;
-    options.flags = data ? AMG_OPEN_VERIFY : 0;
     options.struct_size = sizeof options;
-    options.data = data;
-    options.size = size;
     options.errbuf = glue_message;
     options.errbuf_size = sizeof glue_message;
     glue_message[0] = 0;
     glue_failure = amg_open(&options, &model);
     return model;
+}
+
+/* Opens the model at data, whose weights it checks, or the embedded one when data is NULL. */
+EXPORT(open) amg_model *glue_open(const void *data, size_t size)
+{
+    amg_options options = {0};
+    options.flags = data ? AMG_OPEN_VERIFY : 0;
+    options.data = data;
+    options.size = size;
+    return glue_opened(options);
+}
+
+/* Opens the model in the second half of 2 * size bytes, over which its weights expand that are in half precision. */
+EXPORT(open_within) amg_model *glue_open_within(char *room, size_t size)
+{
+    amg_options options = {0};
+    options.flags = AMG_OPEN_VERIFY;
+    options.data = room + size;
+    options.size = size;
+    options.weights = room;
+    options.weights_size = 2 * size;
+    return glue_opened(options);
 }
 
 EXPORT(message) const char *glue_open_message(void)
