@@ -7,7 +7,7 @@
 # make bench          time the benchmark networks beside other engines: the table of the README (docs/benchmarks.md);
 #                     THREADS=2 ISA=avx2 ROUNDS=3 SECONDS=1 NAMES="lenet vgg16" RESUME=1
 # make scaling        the same over 1 to all cores, batch 1 and 16
-# make bench-web      time the WebAssembly modules beside onnxruntime-web, in Node
+# make bench-web      time the WebAssembly modules beside onnxruntime-web, in Node; BENCH=--browser in Chromium
 # make figures        measure memory, opening, size and compile time beside their limits
 # make conformance    run the ONNX backend tests and write docs/conformance.md
 # make digits         train the digit network again
@@ -43,7 +43,7 @@ scaling: setup-bench
 	@$(PY) benchmarks/scaling.py $(NAMES)
 
 bench-web: setup-tests
-	@$(PY) benchmarks/web.py
+	@$(PY) benchmarks/web.py $(NAMES) $(BENCH)
 
 figures: setup-tests
 	@$(PY) benchmarks/memory.py

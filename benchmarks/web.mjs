@@ -1,63 +1,47 @@
-// Times one network in this Node process: node web.mjs PACKAGE.mjs NETWORK.onnx ROUNDS SECONDS; prints JSON.
-// "ours" and "theirs" (onnxruntime-web, WebAssembly, one thread) take turns; of each the fastest run of all.
+// Times one network: node web.mjs PACKAGE.mjs NETWORK.onnx ROUNDS SECONDS THREADS [CHROMIUM]; prints JSON. In this process, or in
+// a page of the browser at CHROMIUM, which is served on loopback with the headers for shared memory.
 import { readFile } from "node:fs/promises";
-import { pathToFileURL } from "node:url";
+import { createServer } from "node:http";
+import { basename, dirname, extname } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { measure } from "./web_rounds.mjs";
 
-const [ours, network, rounds, seconds] = process.argv.slice(2);
-const now = () => performance.now();
+const [ours, network, rounds, seconds, threads, chromium] = process.argv.slice(2);
+const options = { rounds: Number(rounds), seconds: Number(seconds), threads: Number(threads) };
+const HEADERS = { "cross-origin-opener-policy": "same-origin", "cross-origin-embedder-policy": "require-corp" };
+const TYPES = { ".html": "text/html", ".mjs": "text/javascript", ".wasm": "application/wasm" };
 
-async function amalgamate() {
-  const { Model } = await import(pathToFileURL(ours));
-  const begun = now();
-  const model = await Model.create();
-  const [{ name, shape }] = model.inputs;
-  const run = async (x) => Object.values(await model.run({ [name]: x }))[0];
-  return { begun, run, shape, memory: () => model.memory(), model };
+/** A server of folders by their first name in an address, and of an empty page at the root. */
+async function serve(folders) {
+  const server = createServer(async (request, response) => {
+    const [, folder, file] = request.url.split("/");
+    const bytes = file ? await readFile(`${folders[folder]}/${file}`).catch(() => null) : "<!doctype html>";
+    const type = TYPES[extname(file ?? "page.html")] ?? "application/octet-stream";
+    response.writeHead(bytes ? 200 : 404, { ...HEADERS, "content-type": type, "content-length": bytes?.length ?? 0 });
+    response.end(bytes);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { server, at: `http://127.0.0.1:${server.address().port}/` };
 }
 
-async function onnxruntime() {
-  const ort = await import("onnxruntime-web/wasm");
-  ort.env.wasm.numThreads = 1;
-  ort.env.logLevel = "error";
-  const begun = now();
-  const session = await ort.InferenceSession.create(await readFile(network), { executionProviders: ["wasm"], graphOptimizationLevel: "all" });
-  const [name] = session.inputNames;
-  const { shape } = session.inputMetadata[0];
-  const run = async (x) => (await session.run({ [name]: new ort.Tensor("float32", x, shape) }))[session.outputNames[0]].data;
-  return { begun, run, shape };
-}
-
-function input(shape) {
-  const x = new Float32Array(shape.reduce((a, b) => a * b, 1));
-  let seed = 1;
-  for (let i = 0; i < x.length; i++) x[i] = ((seed = (seed * 16807) % 2147483647) / 1073741823) - 1;
-  return x;
-}
-
-async function fastest(engine, x) {
-  let best = Infinity, runs = 0;
-  for (const until = now() + 1e3 * seconds; now() < until || runs < 3; runs++) {
-    const start = now();
-    await engine.run(x);
-    best = Math.min(best, now() - start);
+async function inChromium() {
+  const { chromium: browsers } = await import("playwright-core");
+  const theirs = dirname(fileURLToPath(import.meta.resolve("onnxruntime-web/wasm")));
+  const { server, at } = await serve({ ours: dirname(ours), theirs, network: dirname(network), rounds: import.meta.dirname });
+  const browser = await browsers.launch({ executablePath: chromium, args: ["--no-sandbox", "--disable-gpu"] });
+  try {
+    const page = await browser.newPage();
+    page.setDefaultTimeout(0);
+    await page.goto(at);
+    const files = { ours: `/ours/${basename(ours)}`, theirs: "/theirs/ort.wasm.min.mjs", wasmPaths: "/theirs/", network: `/network/${basename(network)}` };
+    return await page.evaluate(async (options) => (await import("/rounds/web_rounds.mjs")).measure(options), { ...options, ...files });
+  } finally {
+    await browser.close();
+    server.close();
   }
-  return best;
 }
 
-const result = {}, engines = {}, outputs = {};
-for (const [name, start] of [["ours", amalgamate], ["theirs", onnxruntime]]) {
-  const engine = (engines[name] = await start());
-  const x = input(engine.shape);
-  outputs[name] = await engine.run(x);
-  result[`first_${name}`] = now() - engine.begun;
-  result[name] = Infinity;
-}
-const x = input(engines.ours.shape);
-for (let round = 0; round < Number(rounds); round++) {
-  for (const name of ["ours", "theirs"]) result[name] = Math.min(result[name], await fastest(engines[name], x));
-}
-const largest = outputs.theirs.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
-result.error = outputs.ours.reduce((m, v, i) => Math.max(m, Math.abs(v - outputs.theirs[i])), 0) / largest;
-result.memory = await engines.ours.memory();
-result.layers = (await engines.ours.model.profile()).sort((a, b) => b.ms - a.ms).slice(0, 12);
-console.log(JSON.stringify(result));
+const inNode = () => measure({ ...options, ours: pathToFileURL(ours).href, theirs: import.meta.resolve("onnxruntime-web"), network: () => readFile(network) });
+
+console.log(JSON.stringify(await (chromium ? inChromium() : inNode())));
+process.exit(); // onnxruntime-web does not end its threads
