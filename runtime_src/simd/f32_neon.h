@@ -14,20 +14,16 @@ typedef float32x4_t vf;
 typedef int32x4_t vi;
 typedef uint32x4_t vm;
 
-AMG_SIMD_FN vf vf_load(const float *p) { return vld1q_f32(p); }
-AMG_SIMD_FN void vf_store(float *p, vf x) { vst1q_f32(p, x); }
-
-AMG_SIMD_FN vf vf_loadn(const float *p, int64_t n)
+/* Fewer than four lanes, apart from the loops that they end. */
+static AMG_MAYBE_UNUSED AMG_NO_INLINE vf AMG_ISA(amg_load_some)(const float *p, int64_t n)
 {
-    float lane[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-    lane[0] = n > 0 ? p[0] : 0.0f;
-    lane[1] = n > 1 ? p[1] : 0.0f;
-    lane[2] = n > 2 ? p[2] : 0.0f;
-    lane[3] = n > 3 ? p[3] : 0.0f;
-    return vld1q_f32(lane);
+    vf x = vdupq_n_f32(0.0f);
+    x = n > 0 ? vld1q_lane_f32(p, x, 0) : x;
+    x = n > 1 ? vld1q_lane_f32(p + 1, x, 1) : x;
+    return n > 2 ? vld1q_lane_f32(p + 2, x, 2) : x;
 }
 
-AMG_SIMD_FN void vf_storen(float *p, vf x, int64_t n)
+static AMG_MAYBE_UNUSED AMG_NO_INLINE void AMG_ISA(amg_store_some)(float *p, vf x, int64_t n)
 {
     if (n > 0) {
         vst1q_lane_f32(p, x, 0);
@@ -38,8 +34,19 @@ AMG_SIMD_FN void vf_storen(float *p, vf x, int64_t n)
     if (n > 2) {
         vst1q_lane_f32(p + 2, x, 2);
     }
-    if (n > 3) {
-        vst1q_lane_f32(p + 3, x, 3);
+}
+
+AMG_SIMD_FN vf vf_load(const float *p) { return vld1q_f32(p); }
+AMG_SIMD_FN void vf_store(float *p, vf x) { vst1q_f32(p, x); }
+
+AMG_SIMD_FN vf vf_loadn(const float *p, int64_t n) { return n < 4 ? AMG_ISA(amg_load_some)(p, n) : vld1q_f32(p); }
+
+AMG_SIMD_FN void vf_storen(float *p, vf x, int64_t n)
+{
+    if (n < 4) {
+        AMG_ISA(amg_store_some)(p, x, n);
+    } else {
+        vst1q_f32(p, x);
     }
 }
 

@@ -14,23 +14,14 @@ typedef v128_t vf;
 typedef v128_t vi;
 typedef v128_t vm;
 
-AMG_SIMD_FN vf vf_load(const float *p) { return wasm_v128_load(p); }
-AMG_SIMD_FN void vf_store(float *p, vf x) { wasm_v128_store(p, x); }
-
-AMG_SIMD_FN vf vf_loadn(const float *p, int64_t n)
+/* Fewer than four lanes, apart from the loops that they end. */
+static AMG_MAYBE_UNUSED AMG_NO_INLINE vf AMG_ISA(amg_load_some)(const float *p, int64_t n)
 {
-    if (n >= 4) {
-        return wasm_v128_load(p);
-    }
-    return wasm_f32x4_make(n > 0 ? p[0] : 0.0f, n > 1 ? p[1] : 0.0f, n > 2 ? p[2] : 0.0f, n > 3 ? p[3] : 0.0f);
+    return wasm_f32x4_make(n > 0 ? p[0] : 0.0f, n > 1 ? p[1] : 0.0f, n > 2 ? p[2] : 0.0f, 0.0f);
 }
 
-AMG_SIMD_FN void vf_storen(float *p, vf x, int64_t n)
+static AMG_MAYBE_UNUSED AMG_NO_INLINE void AMG_ISA(amg_store_some)(float *p, vf x, int64_t n)
 {
-    if (n >= 4) {
-        wasm_v128_store(p, x);
-        return;
-    }
     if (n > 0) {
         p[0] = wasm_f32x4_extract_lane(x, 0);
     }
@@ -40,8 +31,22 @@ AMG_SIMD_FN void vf_storen(float *p, vf x, int64_t n)
     if (n > 2) {
         p[2] = wasm_f32x4_extract_lane(x, 2);
     }
-    if (n > 3) {
-        p[3] = wasm_f32x4_extract_lane(x, 3);
+}
+
+AMG_SIMD_FN vf vf_load(const float *p) { return wasm_v128_load(p); }
+AMG_SIMD_FN void vf_store(float *p, vf x) { wasm_v128_store(p, x); }
+
+AMG_SIMD_FN vf vf_loadn(const float *p, int64_t n)
+{
+    return n < 4 ? AMG_ISA(amg_load_some)(p, n) : wasm_v128_load(p);
+}
+
+AMG_SIMD_FN void vf_storen(float *p, vf x, int64_t n)
+{
+    if (n < 4) {
+        AMG_ISA(amg_store_some)(p, x, n);
+    } else {
+        wasm_v128_store(p, x);
     }
 }
 
