@@ -40,7 +40,7 @@ def runner(target: str) -> list[str]:
 def program(target: str, sources: Sequence[str | Path], out: Path, *flags: str | Path) -> list[str]:
     """Compiles a program for a machine; returns the command that runs it."""
     needs_zig()
-    command = [*zig.compiler(), "-target", find(target).triple, *zig.FLAGS, *flags, *sources, "-o", out, "-lm"]
+    command = [*zig.command(find(target)), *flags, *sources, "-o", out, "-lm"]
     done = subprocess.run([*map(str, command)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return [*runner(target), str(out)]

@@ -14,6 +14,7 @@ from amalgamate import reference
 from amalgamate.graph import Array
 from amalgamate.ops import Case, registry
 from amalgamate.writers import c_source
+from machines import BIG_ENDIAN, EMULATED, program
 from test_kernels import by_winograd, rounding
 from tools import tool
 
@@ -86,25 +87,35 @@ def near(case: Case, got: Array, want: Array) -> bool:
     return np.allclose(got, want, rtol=2e-5, atol=max(few, sums), equal_nan=True)
 
 
-def check(run: Callable[[bytes], bytes], isa: str) -> None:
+def results(run: Callable[[bytes], bytes], isa: str, order: str = "<") -> Iterator[tuple[str, Case, list[Array]]]:
+    """Each case with its outputs; `order` is that of the bytes of the machine."""
     listed = list(cases())
     assert {name.split()[0] for name, _ in listed} == {n for n, op in registry().items() if not op.folds_only}
     given = b""
     for _, case in listed:
         data = harness.amg(harness.graph_of(case))
-        given += np.array([harness.ISA[isa], len(data)], "<i4").tobytes() + data
-        given += b"".join(np.ascontiguousarray(value).tobytes() for value in harness.inputs_of(case).values())
-    made, at, wrong = run(given), 0, []
+        given += np.array([harness.ISA[isa], len(data)], f"{order}i4").tobytes() + data
+        for value in harness.inputs_of(case).values():
+            given += np.ascontiguousarray(value, value.dtype.newbyteorder(order)).tobytes()
+    made, at = run(given), 0
     for name, case in listed:
-        assert made[at : at + 4] == bytes(4), f"{name}: status {np.frombuffer(made[at : at + 4], '<i4')}"
+        assert made[at : at + 4] == bytes(4), f"{name}: status {np.frombuffer(made[at : at + 4], f'{order}i4')}"
         at += 4
-        graph = harness.graph_of(case)
-        for want in reference.run(graph, harness.inputs_of(case)).values():
-            got = np.frombuffer(made[at : at + want.nbytes], want.dtype).reshape(want.shape)
+        outputs = []
+        for want in reference.run(harness.graph_of(case), harness.inputs_of(case)).values():
+            got = np.frombuffer(made[at : at + want.nbytes], want.dtype.newbyteorder(order)).reshape(want.shape)
+            outputs.append(got.astype(want.dtype))
             at += want.nbytes
-            if not near(case, got, want):
-                wrong.append(name)
+        yield name, case, outputs
     assert at == len(made)
+
+
+def check(run: Callable[[bytes], bytes], isa: str) -> None:
+    wrong = []
+    for name, case, outputs in results(run, isa):
+        wanted = reference.run(harness.graph_of(case), harness.inputs_of(case)).values()
+        if not all(near(case, got, want) for got, want in zip(outputs, wanted, strict=True)):
+            wrong.append(name)
     assert not wrong
 
 
@@ -130,3 +141,16 @@ def test_small_builds(compiler: str, folder: Path) -> None:
 @pytest.mark.parametrize(("isa", "flags"), [("scalar", []), ("wasm", ["-msimd128"])])
 def test_webassembly(isa: str, flags: list[str], folder: Path) -> None:
     check(webassembly(compiled(folder, "emcc", f"{isa}.wasm", *WASM, *flags)), isa)
+
+
+@pytest.mark.parametrize("target", [name for name in EMULATED if name != "linux-aarch64"])
+def test_bits_of_other_processors(target: str, folder: Path) -> None:
+    """The same as here, one after the other: with 32 bits, and where the first byte is the highest."""
+    flags = ("-DAMG_SCALAR_ONLY", "-ffp-contract=off")
+    here = compiled(folder, "gcc", f"here-{target}", *flags)
+    there = program(target, [SOURCE, folder / "amg.c"], folder / target, *flags, "-I", folder)
+    order = ">" if target in BIG_ENDIAN else "<"
+    expected = results(lambda given: subprocess.run([here], input=given, capture_output=True).stdout, "scalar")
+    made = results(lambda given: subprocess.run(there, input=given, capture_output=True).stdout, "scalar", order)
+    for (name, _, wanted), (_, _, got) in zip(expected, made, strict=True):
+        assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(got, wanted, strict=True)), name

@@ -13,12 +13,14 @@ from amalgamate.errors import AmalgamateError
 class Target:
     """A system and a processor. `name` says both, and is the folder of a library in a package; `triple` is zig's.
 
-    `wheel` is the platform tag of wheels. The oldest system that a library runs on is in the triple, and so in the tag.
+    `wheel` is the platform tag of wheels. The oldest system that a library runs on is in the triple, and so in the tag. `cpu`
+    is given where the triple leaves the processor open.
     """
 
     name: str
     triple: str
     wheel: str = ""
+    cpu: str = ""
 
     @property
     def system(self) -> str:
@@ -38,16 +40,17 @@ class Target:
         return f"{stem}.{version}.dylib" if self.system == "macos" else f"{stem}.so.{version}"
 
 
+_ARMV7 = "generic+v7a+vfp3d16-neon"  # what every one has; with NEON the smallest numbers would become zero
 TARGETS = (
     Target("linux-x86_64", "x86_64-linux-gnu.2.17", "manylinux_2_17_x86_64"),
     Target("linux-aarch64", "aarch64-linux-gnu.2.17", "manylinux_2_17_aarch64"),
     Target("linux-riscv64", "riscv64-linux-gnu.2.27", "manylinux_2_27_riscv64"),
-    Target("linux-armv7", "arm-linux-gnueabihf.2.17", "manylinux_2_17_armv7l"),
+    Target("linux-armv7", "arm-linux-gnueabihf.2.17", "manylinux_2_17_armv7l", _ARMV7),
     Target("linux-s390x", "s390x-linux-gnu.2.17", "manylinux_2_17_s390x"),
     Target("linux-musl-x86_64", "x86_64-linux-musl", "musllinux_1_2_x86_64"),
     Target("linux-musl-aarch64", "aarch64-linux-musl", "musllinux_1_2_aarch64"),
     Target("linux-musl-riscv64", "riscv64-linux-musl", "musllinux_1_2_riscv64"),
-    Target("linux-musl-armv7", "arm-linux-musleabihf", "musllinux_1_2_armv7l"),
+    Target("linux-musl-armv7", "arm-linux-musleabihf", "musllinux_1_2_armv7l", _ARMV7),
     Target("macos-x86_64", "x86_64-macos.10.13-none", "macosx_10_13_x86_64"),
     Target("macos-aarch64", "aarch64-macos.11.0-none", "macosx_11_0_arm64"),
     Target("windows-x86_64", "x86_64-windows-gnu", "win_amd64"),

@@ -37,7 +37,7 @@ def build(source: Path, target: str, out: Path) -> Path:
     """A shared library for a target: NAME.dll for Windows, NAME.dylib for macOS, NAME.so for others; NAME.o freestanding."""
     machine = find(target)
     if machine.system == "freestanding":
-        return compile([*_for(machine), "-fPIC", "-ffreestanding", "-c", source], out / f"{source.stem}.o")
+        return compile([*command(machine), "-fPIC", "-ffreestanding", "-c", source], out / f"{source.stem}.o")
     return library([source], machine, out / f"{source.stem}{machine.suffix}", exports(source, machine))
 
 
@@ -51,11 +51,13 @@ def library(sources: Sequence[Path], target: Target, artifact: Path, flags: Sequ
     beside = [f"-Wl,--out-implib,{artifact.with_suffix('.lib')}"] if target.system == "windows" else []
     link = LINK.get(target.system, LINK["linux"])
     hidden = ["-shared", "-s", "-fvisibility=hidden"]
-    return compile([*_for(target), *hidden, *includes, *flags, *beside, *sources, *link], artifact)
+    return compile([*command(target), *hidden, *includes, *flags, *beside, *sources, *link], artifact)
 
 
-def _for(target: Target) -> list[str]:
-    return [*compiler(), "-target", target.triple, *FLAGS]
+def command(target: Target) -> list[str]:
+    """The compiler for a machine, and its flags. Raises E140."""
+    cpu = [f"-mcpu={target.cpu}"] if target.cpu else []
+    return [*compiler(), "-target", target.triple, *cpu, *FLAGS]
 
 
 def exports(source: Path, target: Target) -> list[str]:
