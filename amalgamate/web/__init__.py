@@ -42,7 +42,8 @@ def write(built: Built, out: Path | str, samples: list[list[int]] | None = None)
     with tempfile.TemporaryDirectory(prefix="amalgamate-") as scratch:
         written = packages.write(packages.placed(built), "npm", scratch)
         code = {path.name: path.read_bytes() for path in written if path.suffix in (".mjs", ".wasm", ".amg")}
-    loaded = {name: data for name, data in code.items() if not {".scalar", ".threads"} & set(Path(name).suffixes)}
+    variants = {".scalar", ".threads"}
+    download = sum(len(data) for name, data in code.items() if not variants & set(Path(name).suffixes))
     kind = "digits" if samples else "pictures"
     files = {path.name: path.read_text("utf-8") for path in PAGE.iterdir() if path.suffix != ".j2"}
     files.pop("look.mjs" if samples else "draw.mjs")
@@ -53,12 +54,12 @@ def write(built: Built, out: Path | str, samples: list[list[int]] | None = None)
         "title": built.plan.graph.name,
         "name": built.name,
         "kind": kind,
-        "facts": _facts(built, sum(map(len, loaded.values()))),
+        "facts": _facts(built, download),
         "version": version(),
     }
     files["index.html"] = _render("index.html.j2", **values)
     digest = hashlib.sha256("".join(files[name] for name in sorted(files)).encode() + built.data).hexdigest()[:16]
-    kept = ["./", *sorted(files), *(f"model/{name}" for name in loaded)]
+    kept = ["./", *sorted(files), *(f"model/{name}" for name in code if ".scalar." not in name)]
     files["offline.js"] = _render(
         "offline.js.j2", cache=f"amalgamate {built.name} {digest}", files=json.dumps(kept, indent=2)
     )

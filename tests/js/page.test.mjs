@@ -149,6 +149,39 @@ for (const worker of [true, false]) {
   });
 }
 
+test("several threads read a digit and a picture, and the page says how many", async () => {
+  const cores = (page) => page.addInitScript(() => Object.defineProperty(navigator, "hardwareConcurrency", { value: 4 }));
+  const { page, context, errors } = await open(given.digits, {}, cores);
+  await ready(page, false);
+  await page.check("#threads");
+  await page.waitForFunction(() => document.getElementById("instructions").textContent === "SIMD, 128 bits, 2 threads");
+  await draw(page, ...ONE);
+  await answer(page, "1");
+  await page.goto(given.pictures);
+  await ready(page, true);
+  await page.check("#threads");
+  await page.waitForFunction(() => document.getElementById("instructions").textContent.endsWith("2 threads"));
+  for (const { path, best } of given.files) {
+    await page.setInputFiles("#file", path);
+    await answer(page, best);
+  }
+  assert.deepEqual(errors, []);
+  await context.close();
+});
+
+test("threads are not offered where memory cannot be shared", async () => {
+  const plain = (page, context) => context.route(given.digits, async (route) => {
+    const response = await route.fetch(), headers = response.headers();
+    delete headers["cross-origin-embedder-policy"];
+    await route.fulfill({ response, headers });
+  });
+  const { page, context } = await open(given.digits, {}, plain);
+  await ready(page, false);
+  assert.equal(await page.locator("#threads").isVisible(), false);
+  assert.equal(await page.locator("#worker").isVisible(), true);
+  await context.close();
+});
+
 test("the scalar module runs where there is no SIMD", async () => {
   const without = (page) => page.addInitScript(() => (WebAssembly.validate = () => false));
   const { page, context, errors } = await open(given.digits, {}, without);

@@ -9,7 +9,7 @@ document.body.classList.add(kind);
 
 let model = null, busy = false, waiting = null, spoken = "", lastCharts = 0, wipes = 0;
 
-/** Loads the model, again after a failure or when the worker is switched on or off. */
+/** Loads the model, again after a failure or when the worker or threads are switched on or off. */
 async function load() {
   $("retry").hidden = true;
   $("state").textContent = "";
@@ -18,12 +18,12 @@ async function load() {
   const old = model;
   model = null;
   try {
-    const options = { worker: $("worker").checked, onProgress: (done, total) => total && ($("progress").value = done / total) };
+    const options = { worker: $("worker").checked, threads: $("threads").checked ? "auto" : 1, onProgress: (done, total) => total && ($("progress").value = done / total) };
     const loaded = await Model.create(options);
     while (busy) await new Promise((resolve) => setTimeout(resolve, 5));
     old?.dispose();
     model = loaded;
-    $("instructions").textContent = hasSimd() ? "SIMD, 128 bits" : "scalar";
+    $("instructions").textContent = (hasSimd() ? "SIMD, 128 bits" : "scalar") + (model.threads > 1 ? `, ${model.threads} threads` : "");
     document.body.dataset.ready = String(options.worker);
     next();
   } catch (error) {
@@ -109,7 +109,8 @@ async function charts() {
 }
 
 $("retry").addEventListener("click", load);
-$("worker").addEventListener("change", load);
+for (const id of ["worker", "threads"]) $(id).addEventListener("change", load);
+$("threads").parentElement.hidden = !globalThis.crossOriginIsolated; // else memory cannot be shared
 start({ see, clear, say: (text) => ($("state").textContent = text) });
 await load();
 if ("serviceWorker" in navigator) navigator.serviceWorker.register("offline.js").catch(() => {}); // not on every host
