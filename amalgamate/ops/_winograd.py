@@ -32,5 +32,5 @@ def winograd_bytes(op: Window, x: Shape, weights: Shape, y: Shape) -> int:
 
 
 def _cost(size: int, tiles: int, c: int, n: int) -> float:
-    rows, weights = float(-(-tiles // 8) * 8), 72.0 * float(7 - size)
+    rows, weights = float(4 if tiles <= 4 else -(-tiles // 8) * 8), 72.0 * float(7 - size)
     return (36.0 * rows + weights) * float(c) * float(n) + 400.0 * float(tiles) * float(c + n)

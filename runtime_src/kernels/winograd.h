@@ -2,7 +2,7 @@
  *
  * Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, with points 0, +-1, +-2, infinity.
  * Input tiles of 6x6 become 36 matrices [tiles][channels], weights 36 of [channels][outputs], whose products become
- * tiles of outputs. Weights are transformed anew for each block of tiles, in cache: a few percent of the time, and no memory. */
+ * tiles of outputs. Weights are transformed anew for each block of tiles, in cache, which takes time but no memory. */
 #ifndef AMG_KERNELS_WINOGRAD_H
 #define AMG_KERNELS_WINOGRAD_H
 
@@ -43,7 +43,8 @@ typedef struct amg_winograd_cut {
 /* The time of `tiles` tiles and n outputs as a count of multiply-adds: products, and the transforms as measured. */
 static inline double amg_winograd_cost(int64_t size, int64_t tiles, int64_t c, int64_t n)
 {
-    const double rows = (double)((tiles + 7) / 8 * 8), weights = 72.0 * (double)(7 - size);
+    const double rows = (double)(tiles <= 4 ? 4 : (tiles + 7) / 8 * 8); /* as tiles of registers have them */
+    const double weights = 72.0 * (double)(7 - size);
     return (36.0 * rows + weights) * (double)c * (double)n + 400.0 * (double)tiles * (double)(c + n);
 }
 
