@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from amalgamate.cli.options import ModelOptions, model_options
 from amalgamate.cli.output import printing, show, table
+
+if TYPE_CHECKING:
+    from amalgamate.plan import Plan
 
 
 @click.command("inspect")
@@ -33,12 +36,12 @@ def inspect_command(options: ModelOptions, stage: str) -> None:
     if stage == "passes":
         show(_nodes(graph), lambda: click.echo(str(graph)))
     elif stage == "plan":
-        planned = plan(graph)
+        planned = plan(graph, options.stored_as)
         blocks = [vars(block) for block in planned.blocks]
         told = {"arena_bytes": planned.arena_bytes, "blocks": blocks, "homes": planned.homes}
         show(told, lambda: click.echo(f"{planned}\n\n{planned.timeline()}"))
     else:
-        _layers(graph, plan(graph).arena_bytes)
+        _layers(graph, plan(graph, options.stored_as))
 
 
 def _nodes(graph: Any) -> dict[str, Any]:
@@ -59,7 +62,7 @@ def _tensor(graph: Any, name: str) -> dict[str, Any]:
     return {"name": name, "dtype": tensor.dtype, "shape": list(tensor.shape)}
 
 
-def _layers(graph: Any, arena: int) -> None:
+def _layers(graph: Any, planned: Plan) -> None:
     layers = [
         {
             "layer": node.name,
@@ -75,7 +78,9 @@ def _layers(graph: Any, arena: int) -> None:
     total = {
         "macs": graph.macs(),
         "weight_bytes": sum(t.bytes for t in graph.constants()),
-        "arena_bytes": arena,
+        "stored_bytes": sum(constant.bytes for constant in planned.constants.values()),
+        "expanded_bytes": planned.widened_bytes,
+        "arena_bytes": planned.arena_bytes,
         "inputs": [_tensor(graph, name) for name in graph.inputs],
         "outputs": [_tensor(graph, name) for name in graph.outputs],
     }
@@ -89,6 +94,9 @@ def _layers(graph: Any, arena: int) -> None:
         for kind in ("inputs", "outputs"):
             click.echo(f"{kind}: " + ", ".join(f"{t['name']} {t['dtype']}{t['shape']}" for t in total[kind]))
         click.echo(f"{len(layers)} layers, {total['macs'] / 1e6:,.1f} M multiply-accumulates")
-        click.echo(f"{total['weight_bytes'] / 2**20:,.2f} MiB of weights, {arena / 2**20:,.2f} MiB of activations")
+        mib = {what: f"{total[f'{what}_bytes'] / 2**20:,.2f} MiB" for what in ("weight", "stored", "expanded", "arena")}
+        click.echo(f"{mib['weight']} of weights, {mib['arena']} of activations")
+        if total["expanded_bytes"]:
+            click.echo(f"weights stored as float16 in {mib['stored']}; opening takes {mib['expanded']} to expand them")
 
     show({"layers": layers, **total}, text)

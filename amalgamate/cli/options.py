@@ -93,7 +93,12 @@ class ModelOptions:
     outputs: list[str]
     bind: dict[str, Array]
     softmax: bool | None = None
-    weights_type: str = "float32"
+    weights_type: str = ""
+
+    @property
+    def stored_as(self) -> str:
+        """The type that weights are stored in."""
+        return self.weights_type or "float32"
 
     def read(self) -> Graph:
         """The graph as the importer gives it."""
@@ -115,7 +120,7 @@ class ModelOptions:
             outputs=self.outputs,
             bind=self.bind,
             softmax=self.softmax,
-            weights_type=self.weights_type,
+            weights_type=self.stored_as,
             **more,
         )
 
@@ -163,9 +168,7 @@ _OPTIONS = [
     click.option(
         "--weights-type",
         type=click.Choice(["float32", "float16"]),
-        default="float32",
-        show_default=True,
-        help="In which weights are stored; float16 becomes float32 when the model is opened.",
+        help="In which weights are stored, float32 by default; float16 becomes float32 when the model is opened.",
     ),
 ]
 
@@ -187,7 +190,7 @@ def model_options(function: Callable[..., Any], default: str | None = None) -> C
         crop: tuple[int, int] | None,
         labels: Path | None,
         softmax: bool | None,
-        weights_type: str,
+        weights_type: str | None,
         **rest: Any,
     ) -> Any:
         import numpy as np
@@ -195,7 +198,7 @@ def model_options(function: Callable[..., Any], default: str | None = None) -> C
         image = image_spec(order, mean, std, resize, crop)
         values = {name: np.array(v if len(v) != 1 else v[0]) for name, v in bind}
         options = ModelOptions(
-            model, weights_from, dict(shapes), image, labels, list(outputs), values, softmax, weights_type
+            model, weights_from, dict(shapes), image, labels, list(outputs), values, softmax, weights_type or ""
         )
         return function(embedded(options) if str(model) == EMBEDDED and not model.exists() else options, **rest)
 
@@ -238,10 +241,14 @@ def image_spec(
 
 
 def embedded(options: ModelOptions) -> ModelOptions:
-    """The digit network that amalgamate carries, as it was trained: grey pictures 8 pixels wide and high, in 0..1."""
+    """The digit network that amalgamate carries, as it was trained: grey pictures 8 pixels wide and high, in 0..1.
+
+    Its weights are numbers of half precision.
+    """
     from amalgamate.graph import ImageSpec
 
     options.model = DIGITS
     options.image = options.image or ImageSpec("", "gray", (0.0,), (255.0,), (8, 8))
     options.labels = options.labels or [str(digit) for digit in range(10)]
+    options.weights_type = options.weights_type or "float16"
     return options
