@@ -21,7 +21,8 @@ import amalgamate as am
 import nets
 from amalgamate import cli, web
 from amalgamate.web.server import server
-from tools import ROOT, npm_packages, tool
+from golden_squeezenet import PHOTOS, golden, squeezenet
+from tools import ROOT, npm_packages, shared, tool
 
 LABELS = [f"digit {i}" for i in range(10)]
 SAMPLES = json.loads((ROOT / "amalgamate" / "data" / "digits_samples.json").read_text())
@@ -81,6 +82,27 @@ def test_pages_in_chromium(lenet: am.Built, hosts: dict[str, ThreadingHTTPServer
     env = os.environ | {"CASES": str(cases), "CHROMIUM": tool("chromium")}
     words = [tool("node"), "--test", Path(__file__).parent / "js" / "page.test.mjs"]
     done = subprocess.run(words, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]
+
+
+@pytest.mark.timeout(600)
+def test_photos_in_chromium(tmp_path: Path) -> None:
+    built = squeezenet()
+    tool("emcc")
+    npm_packages()
+    web.write(built, tmp_path / "page")
+    photos = [
+        {"path": str(shared(f"data/images/{name}.jpg")), "best": built.plan.graph.labels[int(golden()[name][0])]}
+        for name in PHOTOS
+    ]
+    with server(tmp_path / "page") as host:
+        threading.Thread(target=host.serve_forever, daemon=True).start()
+        cases = {"url": f"http://127.0.0.1:{host.server_address[1]}/", "photos": photos}
+        (tmp_path / "cases.json").write_text(json.dumps(cases))
+        env = os.environ | {"CASES": str(tmp_path / "cases.json"), "CHROMIUM": tool("chromium")}
+        words = [tool("node"), "--test", Path(__file__).parent / "js" / "photos_page.test.mjs"]
+        done = subprocess.run(words, env=env, capture_output=True, text=True)
+        host.shutdown()
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]
 
 

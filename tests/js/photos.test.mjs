@@ -14,9 +14,9 @@ async function photo(name) {
   return picture(bytes.subarray(-width * height * 3), width, height);
 }
 
-test("squeezenet sees what it saw", async () => {
+for (const threads of [1, 2, 3]) test(`squeezenet sees what it saw, on ${threads} of its threads`, async () => {
   assert.equal(lines.length, 5);
-  const model = await Model.create(), [{ name: input, shape }] = model.inputs, [{ name: output }] = model.outputs;
+  const model = await Model.create({ threads }), [{ name: input, shape }] = model.inputs, [{ name: output }] = model.outputs;
   const ramp = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => ((i * 7919) % 251) - 125);
   for (const line of lines) {
     const [name, ...wanted] = line.split(" ");
@@ -27,5 +27,6 @@ test("squeezenet sees what it saw", async () => {
     assert.equal(got.length, wanted.length);
     got.forEach((n, i) => assert.ok(Math.abs(n - wanted[i]) <= 1e-4, `${name}: number ${i} is ${n}, not ${wanted[i]}`));
   }
+  assert.equal(model.threads, threads);
   model.dispose();
 });
