@@ -121,7 +121,7 @@ func (i *instance) info() TensorInfo {
 	t := TensorInfo{Name: i.text(i.call("tensor_name")), DType: DType(i.call("tensor_dtype"))}
 	t.Shape = make([]int, i.call("tensor_ndim"))
 	for axis := range t.Shape {
-		t.Shape[axis] = int(api.DecodeF64(i.call("tensor_dim", uint64(axis))))
+		t.Shape[axis] = int(api.DecodeF64(i.call("tensor_dim", i32(axis))))
 	}
 	return t
 }
@@ -132,4 +132,9 @@ func (i *instance) failure(message string) error {
 		return fault(ErrMemory, i.trap.Error())
 	}
 	return fault(Code(api.DecodeI32(i.call("failure"))), message)
+}
+
+// i32 is a number as a function of the module takes it.
+func i32(n int) uint64 {
+	return api.EncodeI32(int32(n))
 }

@@ -50,7 +50,7 @@ func newHandle(o Options) (*handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	for at := i.call("label", i.model, 0); at != 0; at = i.call("label", i.model, uint64(len(h.labels))) {
+	for at := i.call("label", i.model, 0); at != 0; at = i.call("label", i.model, i32(len(h.labels))) {
 		h.labels = append(h.labels, i.text(at))
 	}
 	h.spare = i
@@ -97,9 +97,9 @@ func (h *handle) give(i *instance) {
 
 // tensors describes the inputs or outputs at the shapes that the model was built with.
 func (h *handle) tensors(kind int) []TensorInfo {
-	all := make([]TensorInfo, h.spare.call("count", h.spare.model, uint64(kind)))
+	all := make([]TensorInfo, h.spare.call("count", h.spare.model, i32(kind)))
 	for n := range all {
-		h.spare.call("info", h.spare.model, uint64(kind), uint64(n))
+		h.spare.call("info", h.spare.model, i32(kind), i32(n))
 		all[n] = h.spare.info()
 	}
 	return all
@@ -131,7 +131,7 @@ func (h *handle) newState(threads, isa int) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	session := i.call("session", i.model, api.EncodeI32(int32(threads)), api.EncodeI32(int32(isa)))
+	session := i.call("session", i.model, i32(threads), i32(isa))
 	if session == 0 {
 		err := i.failure("")
 		h.give(i)
@@ -147,17 +147,17 @@ func (h *handle) free(s *state) {
 
 // places says where the inputs or outputs lie.
 func (s *state) places(kind int) []place {
-	count := s.call("count", s.model, uint64(kind))
+	count := s.call("count", s.model, i32(kind))
 	mirrors, all := make([]mirror, count), make([]place, count)
 	for n := range all {
-		s.call("describe", s.session, uint64(kind), uint64(n))
+		s.call("describe", s.session, i32(kind), i32(n))
 		all[n].TensorInfo = s.info()
 		if all[n].DType == Int64 {
 			all[n].ints = make([]int64, all[n].Size())
 		} else {
 			all[n].floats = make([]float32, all[n].Size())
 		}
-		mirrors[n] = mirror{all[n], uint32(s.call("data", s.session, uint64(kind), uint64(n)))}
+		mirrors[n] = mirror{all[n], uint32(s.call("data", s.session, i32(kind), i32(n)))}
 	}
 	if kind == kindInput {
 		s.inputs = mirrors
@@ -177,7 +177,7 @@ func (s *state) setShape(input int, shape []int) error {
 		return err
 	}
 	defer s.call("release", at)
-	return s.check(s.call("set_shape", s.session, uint64(input), at, uint64(len(shape))))
+	return s.check(s.call("set_shape", s.session, i32(input), at, i32(len(shape))))
 }
 
 func (s *state) setImage(input int, p pixels) error {
@@ -186,8 +186,7 @@ func (s *state) setImage(input int, p pixels) error {
 		return err
 	}
 	defer s.call("release", at)
-	err = s.check(s.call("set_image", s.session, uint64(input), at, uint64(p.size.X), uint64(p.size.Y),
-		uint64(p.stride), uint64(p.format)))
+	err = s.check(s.call("set_image", s.session, i32(input), at, i32(p.size.X), i32(p.size.Y), i32(p.stride), i32(p.format)))
 	if err == nil {
 		s.inputs[input].load(s.memory)
 	}
@@ -214,7 +213,7 @@ func (s *state) top(output, k int) ([]int, []float32, error) {
 		return nil, nil, err
 	}
 	defer s.call("release", at)
-	found := s.call("topk", s.session, uint64(output), uint64(k), at, at+4*uint64(k))
+	found := s.call("topk", s.session, i32(output), i32(k), at, at+4*uint64(k))
 	if err := s.check(found); err != nil {
 		return nil, nil, err
 	}

@@ -7,15 +7,23 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
+
+// settle returns when what is forgotten was finalized: one goroutine runs all finalizers, so that those of the first
+// collection are done when one of the second runs.
+func settle() {
+	for i := 0; i < 2; i++ {
+		done := make(chan bool)
+		runtime.SetFinalizer(new([64]byte), func(*[64]byte) { close(done) })
+		runtime.GC()
+		<-done
+	}
+}
 
 // resident is the memory of this process in KiB, without what Go has to spare.
 func resident(t *testing.T) int {
-	for i := 0; i < 3; i++ { // finalizers run in between
-		debug.FreeOSMemory()
-		time.Sleep(10 * time.Millisecond)
-	}
+	settle()
+	debug.FreeOSMemory()
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		t.Skip("no /proc here")
@@ -42,17 +50,22 @@ func TestCyclesKeepNoMemory(t *testing.T) {
 			if closing {
 				m.Close()
 			} else if i%50 == 49 {
-				runtime.GC() // what is forgotten is closed by its finalizer, in a goroutine of the runtime
-				time.Sleep(time.Millisecond)
+				settle() // what is forgotten is closed by its finalizer
 			}
 		}
 	}
 	for _, closing := range []bool{true, false} {
 		cycles(closing)
-		before := resident(t)
-		cycles(closing)
-		if grown := resident(t) - before; grown > 4096 {
-			t.Fatalf("closing %v: %d KiB more after 1,000 cycles", closing, grown)
+		least := 1 << 30 // a leak grows in every round, what allocators keep for later does not
+		for round := 0; round < 3; round++ {
+			before := resident(t)
+			cycles(closing)
+			if grown := resident(t) - before; grown < least {
+				least = grown
+			}
+		}
+		if least > 4096 {
+			t.Fatalf("closing %v: %d KiB more after 1,000 cycles", closing, least)
 		}
 	}
 }

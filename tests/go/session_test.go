@@ -1,6 +1,7 @@
 package digits
 
 import (
+	"errors"
 	"reflect"
 	"testing"
 )
@@ -44,4 +45,36 @@ func TestBatches(t *testing.T) {
 		t.Fatal(err)
 	}
 	near(t, one[Output0], vectors[0].scores)
+}
+
+func TestSessionFaults(t *testing.T) {
+	m := open(t)
+	s, err := m.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		err  error
+		code Code
+	}{
+		{s.SetShape(-1, 1, 1, 8, 8), ErrArgument},
+		{s.SetShape(1, 1, 1, 8, 8), ErrArgument},
+		{s.SetShape(0, 1, 3, 8, 8), ErrShape},
+		{s.SetShape(0, -1, 1, 8, 8), ErrShape},
+	} {
+		if !errors.Is(c.err, c.code) {
+			t.Errorf("%v, want code %d", c.err, c.code)
+		}
+	}
+	v := golden(t)[1]
+	copy(s.Input(0), v.floats())
+	if err := s.Run(); err != nil {
+		t.Fatal("the session is of no use any more:", err)
+	}
+	near(t, s.Output(0), v.scores)
+	s.Close()
+	s.Close()
+	if err := s.Run(); !errors.Is(err, ErrArgument) || s.Input(0) != nil {
+		t.Fatal(err)
+	}
 }
