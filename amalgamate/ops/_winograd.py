@@ -7,6 +7,7 @@ from amalgamate.ops._window import Window
 
 LANES = 16
 MOST_TILES, FEWEST_TILES, V_FLOATS, U_FLOATS, M_FLOATS = 98, 56, 256 * 1024, 4096, 98 * 64
+LEAST = 512 * 1024  # multiply-adds of a layer that it is worth the scratch for
 TILES = {(3, 3): 4, (5, 5): 2}  # kernel -> outputs along an axis of a tile
 
 
@@ -25,7 +26,7 @@ def winograd_bytes(op: Window, x: Shape, weights: Shape, y: Shape) -> int:
     panels = min(-(-n // LANES), max(2, min(U_FLOATS // c, M_FLOATS // block) // LANES))
     depth = min(c, U_FLOATS // LANES // panels)
     direct = float((7 - size) ** 2) * float(c) * float(n) * float(images * height * width)
-    if float(blocks) * _cost(size, block, c, n) >= 0.9 * direct:
+    if direct < LEAST or float(blocks) * _cost(size, block, c, n) >= 0.9 * direct:
         return 0
     v_step = -(-block * c // LANES) * LANES + LANES
     return 4 * (36 * (v_step + (panels * depth + 1) * LANES + block * panels * LANES) + -(-c // LANES) * LANES)

@@ -40,6 +40,8 @@ typedef struct amg_winograd_cut {
 #define AMG_WINOGRAD_BELOW 0.9 /* of the direct way's time: Winograd's is taken where it needs less */
 #endif
 
+#define AMG_WINOGRAD_LEAST (512 * 1024) /* multiply-adds of a layer whose microseconds are worth the scratch */
+
 /* The time of `tiles` tiles and n outputs as a count of multiply-adds: products, and the transforms as measured. */
 static inline double amg_winograd_cost(int64_t size, int64_t tiles, int64_t c, int64_t n)
 {
@@ -48,12 +50,13 @@ static inline double amg_winograd_cost(int64_t size, int64_t tiles, int64_t c, i
     return (36.0 * rows + weights) * (double)c * (double)n + 400.0 * (double)tiles * (double)(c + n);
 }
 
-/* Whether Winograd's way takes less time than the direct one. */
+/* Whether Winograd's way takes less time than the direct one, and that is not too little to matter. */
 static inline int amg_winograd_pays(const amg_winograd_cut *cut, int64_t c, int64_t n, int64_t pixels)
 {
     const double taps = (double)((7 - cut->size) * (7 - cut->size));
     const double direct = taps * (double)c * (double)n * (double)pixels;
-    return (double)cut->blocks * amg_winograd_cost(cut->size, cut->block, c, n) < AMG_WINOGRAD_BELOW * direct;
+    return direct >= AMG_WINOGRAD_LEAST &&
+           (double)cut->blocks * amg_winograd_cost(cut->size, cut->block, c, n) < AMG_WINOGRAD_BELOW * direct;
 }
 
 /* Cuts a layer of `images` maps of oh x ow outputs and kernels of taps x taps; 0 where a count does not fit. */
