@@ -72,11 +72,8 @@
             for (; !AMG_SMALL && c + POOL_BLOCK <= r->channels; c += POOL_BLOCK) {                  \
                 POOL_ANY(4, vf_load, vf_store, f, zero, finish);                                    \
             }                                                                                       \
-            for (; c + VF_LANES <= r->channels; c += VF_LANES) {                                    \
-                POOL_ANY(1, vf_load, vf_store, f, zero, finish);                                    \
-            }                                                                                       \
-            if (c < r->channels) {                                                                  \
-                const ptrdiff_t left = r->channels - c;                                               \
+            for (; c < r->channels; c += VF_LANES) {                                                \
+                const ptrdiff_t left = AMG_MIN(VF_LANES, r->channels - c);                          \
                 POOL_ANY(1, POOL_LAST, POOL_STORE_LAST, f, zero, finish);                           \
             }                                                                                       \
         }                                                                                           \
