@@ -6,6 +6,7 @@ python benchmarks/size.py [--functions N]    N: list the largest functions of th
 from __future__ import annotations
 
 import argparse
+import gzip
 import re
 import resource
 import shutil
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import amalgamate as am
+from amalgamate import packages
 from amalgamate.writers import c_source
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
@@ -90,6 +92,15 @@ def microcontroller(folder: Path, prefix: str = "arm-none-eabi-") -> tuple[Figur
     return Figure("LeNet on a Cortex-M4, code without weights", int(sections[6]) / 1024, 20, "KB"), functions
 
 
+def page(folder: Path) -> Figure:
+    """What a page loads for the digit model, gzipped: the module with SIMD, which holds the weights, and its JavaScript."""
+    from golden_digits import digits
+
+    packages.write(digits(weights_type="float16"), "npm", folder)
+    loaded = (gzip.compress((folder / f"digits.{suffix}").read_bytes(), 9) for suffix in ("wasm", "mjs"))
+    return Figure("digit model in a page: wasm, weights and JS, gzip", sum(map(len, loaded)) / 1024, 60, "KB")
+
+
 def main() -> int:
     """Prints every figure; 1 if one is over its limit."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -105,6 +116,10 @@ def main() -> int:
             figures.append(figure)
         else:
             print("arm-none-eabi-gcc is not installed: the microcontroller build is left out", file=sys.stderr)
+        if shutil.which("emcc"):
+            figures.append(page(Path(folder)))
+        else:
+            print("emcc is not installed: the page is left out", file=sys.stderr)
     for figure in figures:
         print(figure)
     for name, size in functions.most_common(count):

@@ -283,3 +283,11 @@ def test_runtime_with_every_operator_is_small(tmp_path: Path) -> None:
     tool("emcc")
     source = c_source.write(c_source.runtime_pair(), tmp_path)[0]
     assert len(gzip.compress(toolchains.build(source, "wasm").read_bytes(), 9)) <= 80 << 10
+
+
+def test_digit_model_is_small(tmp_path: Path) -> None:
+    """What a page loads of `amalgamate package digits --as npm`: the module with its weights, and the JavaScript."""
+    tool("emcc")
+    assert cli.run(["package", "digits", "--as", "npm", "-o", str(tmp_path), "--quiet"]) == 0
+    loaded = [(tmp_path / name).read_bytes() for name in ("digits.wasm", "digits.mjs")]
+    assert sum(len(gzip.compress(data, 9)) for data in loaded) <= 60_000
