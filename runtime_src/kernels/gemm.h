@@ -1,8 +1,8 @@
 /* gemm.h - matrix products of rows reached through pointers with panels of weights: y = clamp(x W^T + bias + add).
  *
  * x [m, k] float32, read where it lies: a tile of rows is a table of pointers, so a convolution needs no im2col buffer.
- * W [n, k] as ceil(n / 16) panels of [k][16]. bias [n]. add [m, n]. A sum runs over k in order, from the bias on, so
- * that results depend neither on tiles nor on threads. */
+ * W [n, k] as ceil(n / 16) panels of [k][16]. bias [n]. add [m, n]. A sum runs over k in order, from the bias on (in a
+ * plain product of one row: part by part, which are then added), so results depend neither on tiles nor on threads. */
 #ifndef AMG_KERNELS_GEMM_H
 #define AMG_KERNELS_GEMM_H
 
