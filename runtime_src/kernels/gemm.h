@@ -34,6 +34,12 @@ typedef struct amg_gemm_tile {
     int64_t add_pitch;
 } amg_gemm_tile;
 
+/* What a tile asks for while it is computed, at every step of k: its share of the weights of the next panels, which may
+ * come from memory. */
+typedef struct amg_gemm_ahead {
+    uintptr_t at, step; /* an address, and bytes that it moves on */
+} amg_gemm_ahead;
+
 /* A plain matrix product, as many rows as one likes. */
 typedef struct amg_gemm_matrix {
     const float *x, *add;
