@@ -18,6 +18,7 @@ from amalgamate import packages
 from amalgamate.resources import runtime_files
 from golden_digits import VECTORS, digits
 from golden_squeezenet import SCORES, squeezenet, write_photos
+from machines import program
 from tools import ROOT, snippet, tool
 
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror"]
@@ -125,6 +126,24 @@ def test_shared_library_exports_the_api_under_a_versioned_name(installed: Path) 
     assert "Library soname: [libdigits.so.2]" in run(tool("readelf"), "-d", library, cwd=installed)
     loads = re.findall(r"LOAD .* (0x\w+)$", run(tool("readelf"), "-lW", library, cwd=installed), re.M)
     assert loads and all(int(alignment, 16) >= 16384 for alignment in loads)
+
+
+def test_libraries_for_other_machines_are_linked_by_name(tmp_path: Path) -> None:
+    """And those for 64-bit Arm run."""
+    targets = ("linux-aarch64", "macos-aarch64", "windows-x86_64")
+    packages.write(digits(), "c", tmp_path / "digits", packages.About("digits", "2.3.4", targets=targets))
+    lib, main = tmp_path / "digits" / "lib", tmp_path / "digits" / "example" / "main.c"
+    files = {path.relative_to(lib).as_posix() for path in lib.rglob("*.*") if path.is_file()}
+    linked = ("linux-aarch64/libdigits.so.2", "macos-aarch64/libdigits.2.dylib", "windows-x86_64/digits.lib")
+    assert files == {*linked, "windows-x86_64/digits.dll"}
+    for target, file in zip(targets, linked, strict=True):
+        program(target, [main, lib / file], tmp_path / target, "-I", tmp_path / "digits" / "src")
+    arm = lib / "linux-aarch64"
+    flags = ["-D_GNU_SOURCE", "-pthread", "-I", tmp_path / "digits" / "src", f"-Wl,-rpath,{arm}"]
+    sources = [ROOT / "tests" / "c" / "golden.c", arm / "libdigits.so.2"]
+    command = program("linux-aarch64", sources, tmp_path / "golden", *flags)
+    assert run(*command, VECTORS, "20", cwd=tmp_path) == "ok\n"
+    assert "[libdigits.so.2]" in run(tool("readelf"), "-d", tmp_path / "golden", cwd=tmp_path)
 
 
 def test_pkg_config_leads_to_the_library(installed: Path, tmp_path: Path) -> None:

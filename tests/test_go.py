@@ -15,9 +15,12 @@ from amalgamate import Built, build, packages
 from amalgamate.errors import AmalgamateError
 from amalgamate.packages import _zip
 from amalgamate.packages.go import WAZERO, package_name
+from amalgamate.toolchains import zig
+from amalgamate.toolchains.targets import find
 from faults import Faulty, Shortage
 from golden_digits import VECTORS, digits, vectors
 from golden_squeezenet import SCORES, squeezenet, write_photos
+from machines import EMULATED, needs_zig, runner
 from tools import ROOT, absent, snippet, tool
 
 WAYS = pytest.mark.parametrize("cgo", [True, False], ids=["cgo", "wasm"])
@@ -98,6 +101,23 @@ def test_cross_compiles_without_a_c_compiler(module: Path, system: str, tmp_path
         GOARCH=goarch,
     )
     assert (tmp_path / "example").stat().st_size > 1 << 20
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("system", "target"), [("linux/arm64", "linux-aarch64"), ("windows/amd64", "windows-x86_64")])
+def test_cross_compiles_with_zig(module: Path, system: str, target: str, tmp_path: Path) -> None:
+    """As the README says; what is for 64-bit Arm runs under an emulator."""
+    needs_zig()
+    goos, goarch = system.split("/")
+    compiler = " ".join([*zig.compiler(), "-target", find(target).triple])
+    env = {"GOOS": goos, "GOARCH": goarch, "CC": compiler, "CGO_CFLAGS": "-O1"}
+    go("build", "-ldflags=-s", "-o", str(tmp_path / "example"), "./example", cwd=module, **env)
+    if target in EMULATED:
+        Image.fromarray(vectors()[0][0]).save(tmp_path / "digit.png")
+        done = subprocess.run(
+            [*runner(target), tmp_path / "example", tmp_path / "digit.png"], capture_output=True, text=True
+        )
+        assert done.returncode == 0 and done.stdout.split()[0] == str(vectors()[2][0].argmax()), done.stderr
 
 
 @pytest.mark.timeout(600)

@@ -25,9 +25,11 @@ import nets
 from amalgamate import packages
 from amalgamate.errors import AmalgamateError
 from amalgamate.packages.wheel import package_name, platform
+from amalgamate.toolchains.targets import find, here
 from faults import Faulty, Shortage
 from golden_digits import VECTORS, digits, vectors
 from golden_squeezenet import golden, numbers, photo, ramp, squeezenet
+from machines import needs_zig
 from tools import ROOT
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
@@ -115,6 +117,22 @@ def test_names_of_the_model_cannot_break_the_package(name: str, tmp_path: Path) 
     text = zipfile.ZipFile(path).read("hostile/__init__.py").decode()
     assert ast.parse(text).body[-1].name == "Model"  # type: ignore[attr-defined]
     assert zipfile.ZipFile(path).read("hostile-0.1.0.dist-info/METADATA").decode().count("\nName:") == 1
+
+
+def test_wheels_for_other_machines(tmp_path: Path) -> None:
+    """One for each, which pip takes for that machine; the one for this is used."""
+    needs_zig()
+    targets = ("linux-aarch64", "linux-musl-armv7", "macos-aarch64", "windows-x86_64", here().name)
+    wheels = packages.write(digits(), "wheel", tmp_path, packages.About("digits", "1.2.3", targets=targets))
+    for target, path in zip(map(find, targets), wheels, strict=True):
+        assert path.name == f"digits-1.2.3-py3-none-{target.wheel}.whl"
+        site = tmp_path / target.name
+        platform = ["--platform", target.wheel, "--only-binary", ":all:"]
+        subprocess.run([*PIP, "install", "-q", "--no-deps", *platform, "--target", site, path], check=True)
+        assert {p.suffix for p in (site / "digits").iterdir()} >= {".py", target.suffix}
+    code = "import digits\nwith digits.Model() as m: print(m.outputs[0].shape)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path / here().name, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout == "(1, 10)\n", done.stderr
 
 
 def test_names_and_platforms() -> None:

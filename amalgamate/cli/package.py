@@ -28,6 +28,12 @@ from amalgamate.cli.output import note, printing, progress
 @click.option(
     "--fallback/--no-fallback", default=True, help="Whether a Go package holds WebAssembly to run without cgo."
 )
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    help="What the libraries of c, jar and wheel packages are for: linux-aarch64,windows-x86_64,... or all; with zig.",
+)
 @printing
 def package_command(
     options: ModelOptions,
@@ -38,9 +44,11 @@ def package_command(
     version: str,
     weights: str,
     fallback: bool,
+    targets: tuple[str, ...],
 ) -> None:
     """Write MODEL as a package into OUT; with several KINDS, each into a folder of its own there."""
     from amalgamate import packages
+    from amalgamate.toolchains.targets import named
     from amalgamate.writers.names import identifier
 
     wanted = list(dict.fromkeys(kind.strip() for kind in kinds.split(",") if kind.strip()))
@@ -53,7 +61,7 @@ def package_command(
         built = options.build(name=name, prefix=prefix, weights_as="embed" if weights == "auto" else weights)
     if weights == "auto":
         built = packages.placed(built)
-    about = packages.About(name or built.name, version, fallback)
+    about = packages.About(name or built.name, version, fallback, tuple(named(targets)))
     files: list[Path] = []
     for kind in wanted:
         note(f"packing {built.name} as {kind}")

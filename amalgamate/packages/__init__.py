@@ -23,6 +23,7 @@ class About:
     name: str
     version: str = "0.1.0"
     fallback: bool = True  # whether a Go module holds what runs it where cgo is off, if it can be made here
+    targets: tuple[str, ...] = ()  # what compiled libraries are for, as toolchains.targets names it; else this machine
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\d+\.\d+\.\d+", self.version):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from amalgamate import toolchains
 from amalgamate.packages import About
 from amalgamate.packages._facts import facts, put
 from amalgamate.templates import render
+from amalgamate.toolchains.targets import find, here
 from amalgamate.writers import c_source
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ def write(built: Built, about: About, out: Path) -> Sequence[Path]:
         "file": built.options.weights == "file",
         "inputs": list(enumerate(model.inputs)),
         "arena": built.plan.arena_bytes,
+        "libraries": bool(about.targets),
+        "major": about.version.partition(".")[0],
     }
     files: dict[str, str | bytes] = {
         f"src/{name}.c": _ARDUINO.replace("AMG_", f"{prefix.upper()}_").encode() + source,
@@ -56,7 +61,24 @@ def write(built: Built, about: About, out: Path) -> Sequence[Path]:
         files[f"{name}.amg"] = pair[f"{name}.amg"]
     else:  # a sketch has no file to open
         files[f"examples/{name}/{name}.ino"] = render("c/sketch.ino.j2", **values)
-    return put(out, files)
+    return put(out, files | _libraries(built, about))
+
+
+def _libraries(built: Built, about: About) -> dict[str, str | bytes]:
+    """Shared libraries for the targets that were asked for, under their names of the interface's version."""
+    major = about.version.partition(".")[0]
+    found: dict[str, str | bytes] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        source = next(path for path in c_source.write(built.pair(), folder) if path.suffix == ".c")
+        for name in about.targets:
+            target = here() if name == "native" else find(name)
+            artifact = Path(folder) / target.file(built.name, major)
+            flags = [*toolchains.exports(source, target), *target.naming(artifact.name)]
+            toolchains.library([source], name, artifact, flags)
+            for path in (artifact, artifact.with_suffix(".lib")):
+                if path.is_file():
+                    found[f"lib/{target.name}/{path.name}"] = path.read_bytes()
+    return found
 
 
 def _arduino(name: str, about: About, title: str) -> str:

@@ -18,6 +18,7 @@ from amalgamate.packages import About, _zip
 from amalgamate.packages._facts import Facts, facts
 from amalgamate.resources import folder, version
 from amalgamate.templates import render
+from amalgamate.toolchains.targets import find
 
 if TYPE_CHECKING:
     from amalgamate import Built
@@ -26,7 +27,11 @@ _GLIBC = 17  # the oldest 2.x for which a tag makes sense
 
 
 def write(built: Built, about: About, out: Path) -> Sequence[Path]:
-    """NAME-VERSION-py3-none-PLATFORM.whl for this machine. Raises E107, E140, E141."""
+    """NAME-VERSION-py3-none-PLATFORM.whl for each target. Raises E107, E140, E141."""
+    return [_wheel(built, about, target, out) for target in about.targets or ("native",)]
+
+
+def _wheel(built: Built, about: About, target: str, out: Path) -> Path:
     package = package_name(about.name)
     model = facts(built)
     values = {
@@ -39,7 +44,7 @@ def write(built: Built, about: About, out: Path) -> Sequence[Path]:
         "about_version": about.version,
         "inputs": list(enumerate(model.inputs)),
     }
-    library = toolchains.cached(built.pair())
+    library = toolchains.cached(built.pair(), target)
     binary = library.read_bytes()
     files = {
         f"{package}/__init__.py": render("wheel/init.py.j2", **values).encode(),
@@ -49,7 +54,7 @@ def write(built: Built, about: About, out: Path) -> Sequence[Path]:
     }
     if built.options.weights == "file":
         files[f"{package}/{built.name}.amg"] = built.data
-    tag = f"py3-none-{platform(binary)}"
+    tag = f"py3-none-{platform(binary) if target == 'native' else find(target).wheel}"
     info = f"{package}-{about.version}.dist-info"
     files[f"{info}/METADATA"] = _metadata(about, model, package).encode()
     files[f"{info}/WHEEL"] = (
@@ -57,7 +62,7 @@ def write(built: Built, about: About, out: Path) -> Sequence[Path]:
     )
     files[f"{info}/RECORD"] = _record(files, f"{info}/RECORD").encode()
     path = out / f"{package}-{about.version}-{tag}.whl"
-    return [_zip.write(path, files)]
+    return _zip.write(path, files)
 
 
 def package_name(name: str) -> str:

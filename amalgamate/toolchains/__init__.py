@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import importlib
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Protocol, cast
 
 from amalgamate.errors import AmalgamateError
 from amalgamate.resources import cache_folder
+from amalgamate.toolchains.targets import Target, find
 
 WASM = ("wasm", "wasm-simd", "wasm-threads", "wasm-scalar")
 _SHOWN_LINES = 30  # of a compiler's complaint
@@ -40,6 +42,23 @@ def build(source: Path | str, target: str = "native", out: Path | str | None = N
     folder = Path(out) if out is not None else path.parent
     folder.mkdir(parents=True, exist_ok=True)
     return toolchain.build(path, target, folder)
+
+
+def library(sources: Sequence[Path], target: str, artifact: Path, flags: Sequence[str] = ()) -> Path:
+    """A shared library of C files, for "native" or a target of zig's: it exports what they say. Raises E140, E141."""
+    from amalgamate.toolchains import native, zig
+
+    if target == "native":
+        return native.library(sources, artifact, flags)
+    return zig.library(sources, find(target), artifact, flags)
+
+
+def exports(source: Path, target: Target) -> list[str]:
+    """The flags with which the C file of a pair exports the functions of its header."""
+    header = source.with_suffix(".h")
+    found = re.search(r"#ifndef (\w+_API)", header.read_text("utf-8", "replace")) if header.is_file() else None
+    how = "__declspec(dllexport)" if target.system == "windows" else '__attribute__((visibility("default")))'
+    return [f"-D{found[1]}={how}"] if found else []
 
 
 def cached(pair: Mapping[str, bytes], target: str = "native") -> Path:

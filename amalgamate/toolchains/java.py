@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from amalgamate import toolchains
 from amalgamate.errors import AmalgamateError
-from amalgamate.toolchains import compile, native
+from amalgamate.resources import folder
 
 RELEASE = "8"  # of Java: the classes run there, and on Android
-_SYSTEMS = {"win32": "windows", "darwin": "macos"}
-_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 def home() -> Path:
@@ -41,26 +38,13 @@ def javadoc(sources: Sequence[Path], out: Path) -> None:
     _run([str(word) for word in command])
 
 
-def library(sources: Sequence[Path], artifact: Path, defines: Mapping[str, str]) -> Path:
-    """A library of C files that Java loads, of which only what is JNIEXPORT can be seen. Raises E140, E141."""
-    headers = home() / "include"
-    flags = [f"-I{headers}", *(f"-I{folder}" for folder in sorted(headers.iterdir()) if folder.is_dir())]
-    flags += [f"-D{name}={value}" for name, value in defines.items()]
-    flags += [f"-I{folder}" for folder in sorted({source.parent for source in sources})]
-    pic = [] if sys.platform == "win32" else ["-fPIC"]
-    hidden = [*native.FLAGS, "-fvisibility=hidden", "-shared", *pic]
-    return compile([*native.compiler(), *hidden, *flags, *sources, "-lm"], artifact)
+def library(sources: Sequence[Path], target: str, artifact: Path, defines: Mapping[str, str]) -> Path:
+    """A library of C files that Java loads, of which only what is JNIEXPORT can be seen. Raises E140, E141.
 
-
-def system() -> str:
-    """This machine as folders of a jar name it: linux-x86_64, macos-aarch64, windows-x86_64."""
-    machine = platform.machine().lower()
-    return f"{_SYSTEMS.get(sys.platform, sys.platform)}-{_MACHINES.get(machine, machine)}"
-
-
-def mapped(name: str) -> str:
-    """The file of a library on this machine, as Java's System.mapLibraryName gives it."""
-    return f"{name}.dll" if sys.platform == "win32" else f"lib{name}{native.SUFFIX}"
+    Of the JDK only <jni.h> is taken, which is the same everywhere; what it leaves to a machine is in bindings/jni/jni_md.h.
+    """
+    headers = [f"-I{folder('bindings') / 'jni'}", f"-I{home() / 'include'}"]
+    return toolchains.library(sources, target, artifact, [*headers, *(f"-D{k}={v}" for k, v in defines.items())])
 
 
 def _run(command: list[str]) -> None:

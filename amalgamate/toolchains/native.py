@@ -37,6 +37,14 @@ def build(source: Path, target: str, out: Path) -> Path:
     return compile([*compiler(), *FLAGS, "-shared", *pic, source, "-lm", *THREADS], out / (source.stem + SUFFIX))
 
 
+def library(sources: Sequence[Path], artifact: Path, flags: Sequence[str] = ()) -> Path:
+    """A shared library of C files that exports what they say and nothing else. Raises E140, E141."""
+    pic = [] if sys.platform == "win32" else ["-fPIC"]
+    hidden = ["-shared", "-fvisibility=hidden", *pic]
+    includes = [f"-I{folder}" for folder in sorted({source.parent for source in sources})]
+    return compile([*compiler(), *FLAGS, *hidden, *includes, *flags, *sources, "-lm", *THREADS], artifact)
+
+
 def executable(sources: Sequence[Path], artifact: Path, flags: Sequence[str] = ()) -> Path:
     """A program of C files; headers are looked for beside each of them."""
     folders = sorted({source.parent for source in sources})

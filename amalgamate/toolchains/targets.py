@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -39,6 +41,11 @@ class Target:
             return stem + self.suffix
         return f"{stem}.{version}.dylib" if self.system == "macos" else f"{stem}.so.{version}"
 
+    def naming(self, file: str) -> list[str]:
+        """The flags with which a shared library says under which file name programs are to look for it."""
+        named = {"linux": [f"-Wl,-soname,{file}"], "macos": [f"-Wl,-install_name,@rpath/{file}"]}
+        return named.get(self.system, [])
+
 
 _ARMV7 = "generic+v7a+vfp3d16-neon"  # what every one has; with NEON the smallest numbers would become zero
 TARGETS = (
@@ -56,6 +63,13 @@ TARGETS = (
     Target("windows-x86_64", "x86_64-windows-gnu", "win_amd64"),
     Target("windows-aarch64", "aarch64-windows-gnu", "win_arm64"),
 )
+# Android's binary interfaces -> the triple of its compiler, which the oldest version of Android follows.
+ANDROID = {
+    "arm64-v8a": "aarch64-linux-android",
+    "armeabi-v7a": "armv7a-linux-androideabi",
+    "x86_64": "x86_64-linux-android",
+    "x86": "i686-linux-android",
+}
 _KNOWN = {name: target for target in TARGETS for name in (target.name, target.triple)}
 _TRIPLE = re.compile(r"(?!linux|macos|windows)\w+-[\w.]+(-[\w.]+)?", re.A)
 
@@ -65,6 +79,14 @@ def find(text: str) -> Target:
     if text not in _KNOWN and not _TRIPLE.fullmatch(text):
         raise _unknown(text, "native, wasm, or a triple of zig's")
     return _KNOWN.get(text, Target(text, text))
+
+
+def here() -> Target:
+    """This machine, under a name of the table where it is in it."""
+    machine = platform.machine().lower()
+    processor = {"amd64": "x86_64", "arm64": "aarch64", "armv7l": "armv7"}.get(machine, machine)
+    system = {"win32": "windows", "darwin": "macos"}.get(sys.platform, sys.platform)
+    return _KNOWN.get(f"{system}-{processor}", Target(f"{system}-{processor}", f"{processor}-{system}"))
 
 
 def named(texts: Iterable[str]) -> list[str]:

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from amalgamate.errors import AmalgamateError
-from amalgamate.toolchains import compile, native
+from amalgamate.toolchains import compile, exports, native
 from amalgamate.toolchains.targets import Target, find
 
 # The sanitizer that zig adds to C by default would abort where other compilers go on.
 FLAGS = (*native.FLAGS, "-fno-sanitize=undefined")
-# Android and some more systems have pages of 16 KB. Windows and macOS have threads, and functions of mathematics, in the
-# library that holds everything.
+# Pages have up to 16 KB on Android, and 64 KB on some 64-bit Arm. Windows and macOS have threads, and functions of
+# mathematics, in the library that holds everything.
 LINK: dict[str, tuple[str, ...]] = {
     "windows": (),
     "macos": ("-fPIC",),
-    "linux": ("-fPIC", "-Wl,-z,max-page-size=16384", "-lm", "-pthread"),
+    "linux": ("-fPIC", "-Wl,-z,max-page-size=65536", "-lm", "-pthread"),
 }
 
 
@@ -58,10 +57,3 @@ def command(target: Target) -> list[str]:
     """The compiler for a machine, and its flags. Raises E140."""
     cpu = [f"-mcpu={target.cpu}"] if target.cpu else []
     return [*compiler(), "-target", target.triple, *cpu, *FLAGS]
-
-
-def exports(source: Path, target: Target) -> list[str]:
-    """The flags with which the C file of a pair exports the functions of its header."""
-    found = re.search(r"(?m)^(\w+_API) ", source.read_text("utf-8", "replace"))
-    how = "__declspec(dllexport)" if target.system == "windows" else '__attribute__((visibility("default")))'
-    return [f"-D{found[1]}={how}"] if found else []

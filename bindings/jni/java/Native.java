@@ -9,6 +9,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 
@@ -114,18 +116,24 @@ final class Native {
             loaded = true;
             return;
         } catch (UnsatisfiedLinkError e) {
-            looked.add("resource " + resource());
+            // The jar is left.
         }
-        try (InputStream in = Native.class.getResourceAsStream(resource())) {
-            if (in == null) {
-                throw new ModelException(Code.FILE, missing(looked, null));
+        Throwable cause = null;
+        for (String platform : platforms()) {
+            String resource = "/native/" + platform + "/" + System.mapLibraryName(LIBRARY);
+            looked.add("resource " + resource);
+            try (InputStream in = Native.class.getResourceAsStream(resource)) {
+                if (in != null) {
+                    extracted(in);
+                    loaded = true;
+                    return;
+                }
+            } catch (IOException | UnsatisfiedLinkError e) {
+                looked.add("copied to " + System.getProperty("java.io.tmpdir"));
+                cause = e;
             }
-            extracted(in);
-        } catch (IOException | UnsatisfiedLinkError e) {
-            looked.add("copied to " + System.getProperty("java.io.tmpdir"));
-            throw new ModelException(Code.FILE, missing(looked, e), e);
         }
-        loaded = true;
+        throw new ModelException(Code.FILE, missing(looked, cause), cause);
     }
 
     /** Loads a copy of the library in a new folder that only this user can enter. */
@@ -149,16 +157,25 @@ final class Native {
         return "no native library " + LIBRARY + " for " + platform() + "; looked in " + String.join(", ", looked) + why;
     }
 
-    private static String resource() {
-        return "/native/" + platform() + "/" + System.mapLibraryName(LIBRARY);
-    }
-
     /** Such as linux-x86_64. */
     static String platform() {
         String os = System.getProperty("os.name", "").toLowerCase(Locale.ROOT);
         String arch = System.getProperty("os.arch", "").toLowerCase(Locale.ROOT);
         String system = os.startsWith("mac") ? "macos" : os.startsWith("windows") ? "windows" : os.replace(' ', '_');
-        return system + "-" + (arch.equals("amd64") ? "x86_64" : arch.equals("arm64") ? "aarch64" : arch);
+        String processor = arch.equals("amd64") ? "x86_64" : arch.equals("arm64") ? "aarch64" : arch;
+        return system + "-" + (processor.equals("arm") ? "armv7" : processor);
+    }
+
+    /** The folders of the jar whose libraries may run here: on Linux those for both C libraries, musl first where it is. */
+    private static List<String> platforms() {
+        String platform = platform();
+        if (!platform.startsWith("linux-")) {
+            return Collections.singletonList(platform);
+        }
+        String musl = platform.replace("linux-", "linux-musl-");
+        String[] loaders = new File("/lib").list((folder, name) -> name.startsWith("ld-musl-"));
+        boolean first = loaders != null && loaders.length > 0;
+        return first ? Arrays.asList(musl, platform) : Arrays.asList(platform, musl);
     }
 
     /** The weights, where the library does not hold them: read once, for every model; null where it does. */
@@ -181,7 +198,7 @@ final class Native {
         int total = 0;
         byte[] piece = new byte[1 << 20];
         for (int n = in.read(piece); n >= 0; n = in.read(piece)) {
-            pieces.add(java.util.Arrays.copyOf(piece, n));
+            pieces.add(Arrays.copyOf(piece, n));
             total += n;
         }
         ByteBuffer all = ByteBuffer.allocateDirect(total).order(ByteOrder.nativeOrder());
