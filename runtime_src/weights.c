@@ -3,13 +3,16 @@
 #include "generated.h"
 #include "reader.h"
 
-/* The value of an IEEE 754 binary16. */
-static float weights_float(uint32_t half)
+/* The bits of a float32 of the value of an IEEE 754 binary16. Signs are as good as random: no branch asks for them. */
+static uint32_t weights_widen(uint32_t half)
 {
-    const uint32_t sign = half >> 15, exponent = half >> 10 & 31, fraction = half & 0x3ff;
-    const uint32_t bits = (exponent == 31 ? 255 : exponent + 112) << 23 | fraction << 13;
-    const float x = exponent ? amg_float_of_bits((int32_t)bits) : (float)fraction * 0x1p-24f;
-    return sign ? -x : x;
+    const uint32_t exponent = half >> 10 & 31, fraction = half & 0x3ff;
+    uint32_t bits = (exponent == 31 ? 255 : exponent + 112) << 23 | fraction << 13;
+    if (!exponent) {
+        const float subnormal = (float)fraction * 0x1p-24f;
+        memcpy(&bits, &subnormal, sizeof bits);
+    }
+    return bits | (half & 0x8000) << 16;
 }
 
 /* Copies elements of `size` bytes, whose bytes lie little-endian; `to` may be up to `from`. */
@@ -56,8 +59,8 @@ static int32_t weights_copy(amg_reader *r, const amg_options *opt)
         t->value.data = to;
         if (amg_halves && t->half) {
             for (size_t k = 0; k < t->bytes / 2; k++) {
-                const float x = weights_float(amg_u16(from + 2 * k));
-                memcpy(to + 4 * k, &x, sizeof x);
+                const uint32_t bits = weights_widen(amg_u16(from + 2 * k));
+                memcpy(to + 4 * k, &bits, sizeof bits);
             }
             to += t->bytes;
         } else {

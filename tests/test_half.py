@@ -187,10 +187,10 @@ def test_a_pair_says_what_opening_takes_and_a_float32_pair_knows_nothing_of_it(t
         am.Model(whole.compile(), tmp_path / "half.amg")
     source = whole.write(tmp_path)[0]
     made = subprocess.run(["cc", "-O2", "-S", "-o", "-", source], capture_output=True, text=True, check=True).stdout
-    assert "weights_float" not in made
+    assert "weights_widen" not in made
     source = half.write(tmp_path)[0]
     made = subprocess.run(["cc", "-O1", "-fno-inline", "-S", "-o", "-", source], capture_output=True, text=True).stdout
-    assert "weights_float" in made
+    assert "weights_widen" in made
 
 
 # ---- hostile files ------------------------------------------------------------------------------------------------
