@@ -22,13 +22,12 @@ PROGRAMS = {
     "emcc": ("compile --target wasm", "emscripten"),
     "node": ("running WebAssembly modules", "nodejs"),
     "aarch64-linux-gnu-gcc": ("compile for 64-bit Arm", "gcc-aarch64-linux-gnu"),
-    "qemu-aarch64": ("running 64-bit Arm programs", "qemu-user"),
+    "qemu-aarch64": ("running programs for other processors", "qemu-user"),
     "arm-none-eabi-gcc": ("compile for microcontrollers", "gcc-arm-none-eabi"),
 }
 # Python package -> (what it is for, the extra of amalgamate that installs it).
 PACKAGES = {
     "onnxruntime": ("verify, bench", "verify"),
-    "ziglang": ("compile --target <any zig triple>, and a C compiler where there is none", "zig"),
 }
 # Flags of /proc/cpuinfo -> the instruction set of ours that they give.
 SETS = {"SSE2": ("sse2",), "AVX2": ("avx2", "fma"), "AVX-512": ("avx512f", "avx512vl"), "NEON": ("asimd",)}
@@ -54,6 +53,8 @@ def examine() -> list[Finding]:
         _compiles(),
         *_programs(),
         *_packages(),
+        _zig(),
+        _ndk(),
     ]
 
 
@@ -104,3 +105,28 @@ def _packages() -> Iterator[Finding]:
             yield Finding(name, False, "", f"for {purpose}. pip install 'amalgamate[{extra}]'")
         else:
             yield Finding(name, True, f"{importlib.metadata.version(name)}  ({purpose})")
+
+
+def _zig() -> Finding:
+    from amalgamate.errors import AmalgamateError
+    from amalgamate.toolchains import zig
+
+    purpose = "compile and package for other machines: --target linux-aarch64, windows-x86_64, ..."
+    try:
+        command = [*zig.compiler()[:-1], "version"]
+    except AmalgamateError:
+        return Finding("zig", False, "", f"for {purpose}. pip install 'amalgamate[zig]'")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    return Finding("zig", done.returncode == 0, f"{done.stdout.strip()}  ({purpose})", "Install ziglang again")
+
+
+def _ndk() -> Finding:
+    from amalgamate.errors import AmalgamateError
+    from amalgamate.toolchains import ndk
+
+    fix = "for package --as aar, whose libraries Gradle builds otherwise. Set ANDROID_NDK_HOME to its folder"
+    try:
+        folder = ndk.home()
+    except AmalgamateError as error:
+        return Finding("Android NDK", False, "", f"{error.what}. {fix}")
+    return Finding("Android NDK", folder is not None, str(folder or ""), fix)

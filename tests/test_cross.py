@@ -116,3 +116,15 @@ def test_names_of_libraries() -> None:
     names = {target: find(target).file("net", "2") for target in ("linux-armv7", "macos-x86_64", "windows-x86_64")}
     assert names == {"linux-armv7": "libnet.so.2", "macos-x86_64": "libnet.2.dylib", "windows-x86_64": "net.dll"}
     assert find("linux-armv7").file("net_jni") == "libnet_jni.so"
+
+
+def test_documentation_lists_the_targets() -> None:
+    rows = re.findall(r"^\| `(\S+)` \| `(\S+)` \| `(\S+)` \|$", (ROOT / "docs" / "c.md").read_text(), re.M)
+    assert rows == [(target.name, target.triple, target.wheel) for target in TARGETS]
+
+
+def test_java_calls_machines_as_the_table_does() -> None:
+    """What a jar looks for is put together in Java, which has words of its own for some systems and processors."""
+    text = (ROOT / "bindings" / "jni" / "java" / "Native.java").read_text().partition("static String platform()")[2]
+    words = {word for target in TARGETS for word in (target.name.split("-")[0], target.name.split("-")[-1])}
+    assert words - {"linux", "riscv64", "s390x"} <= set(re.findall(r'"([a-z0-9_]+)"', text))

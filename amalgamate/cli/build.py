@@ -88,7 +88,10 @@ def build_command(options: ModelOptions, out: Path, name: str | None, prefix: st
 @click.command("compile")
 @click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
-    "--target", default="native", show_default=True, help="native, wasm, or a triple such as aarch64-linux-musl."
+    "--target",
+    default="native",
+    show_default=True,
+    help="native, wasm, a name such as linux-aarch64 or windows-x86_64, or any triple of zig's.",
 )
 @click.option(
     "-o",

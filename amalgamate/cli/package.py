@@ -69,5 +69,7 @@ def package_command(
             files += packages.write(built, kind, out / kind if len(wanted) > 1 else out, about)
     if "go" in wanted and fallback and not any(path.name == "wasm.go" for path in files):
         note("without emscripten the Go package needs cgo: apt install emscripten, or --no-fallback if that is meant")
+    if "aar" in wanted and not any(path.parent.parent.name == "jniLibs" for path in files):
+        note("without an NDK the AAR holds no native library: set ANDROID_NDK_HOME, or let Gradle build the module")
     say_softmax(built)
     report(files)
