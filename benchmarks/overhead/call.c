@@ -1,5 +1,6 @@
-/* call.c - nanoseconds of a call from C, the best of batches over SECONDS: call SECONDS THREADS. Prints calls per second too. */
-#include "digits.h"
+/* call.c - nanoseconds of a call from C, the best of batches of BATCH calls over SECONDS: call SECONDS THREADS BATCH. Prints
+ * calls per second too, and nanoseconds of processor time of a call. */
+#include "model.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -7,13 +8,12 @@
 #include <string.h>
 #include <time.h>
 
-#define BATCH 1000
-
 static amg_model *model;
 static double seconds;
+static int batch;
 
 typedef struct result {
-    double best, calls;
+    double best, calls, rate;
 } result;
 
 static double now(void)
@@ -25,43 +25,57 @@ static double now(void)
 
 static void *calls(void *out)
 {
-    static const float x[64] = {0.5f};
-    float y[10];
     result *r = (result *)out;
     amg_session *s = NULL;
     double start, end;
+    size_t in = 0, out_bytes = 0;
+    float *x, *y;
     amg_session_new(model, NULL, &s);
-    for (start = end = now(); end - start < seconds; r->calls += BATCH) {
+    amg_data(s, AMG_INPUT, 0, &in);
+    amg_data(s, AMG_OUTPUT, 0, &out_bytes);
+    x = (float *)calloc(1, in);
+    y = (float *)malloc(out_bytes);
+    for (start = end = now(); end - start < seconds; r->calls += batch) {
         const double before = end;
-        for (int i = 0; i < BATCH; i++) {
-            memcpy(amg_data(s, AMG_INPUT, 0, NULL), x, sizeof x);
+        for (int i = 0; i < batch; i++) {
+            memcpy(amg_data(s, AMG_INPUT, 0, NULL), x, in);
             amg_run(s);
-            memcpy(y, amg_data(s, AMG_OUTPUT, 0, NULL), sizeof y);
+            memcpy(y, amg_data(s, AMG_OUTPUT, 0, NULL), out_bytes);
         }
         end = now();
         r->best = r->best == 0 || end - before < r->best ? end - before : r->best;
     }
-    r->calls /= end - start;
+    r->rate = r->calls / (end - start);
+    free(x);
+    free(y);
     amg_session_free(s);
     return NULL;
 }
 
 int main(int argc, char **argv)
 {
-    const int threads = argc > 2 ? atoi(argv[2]) : 1;
-    result results[64] = {{0, 0}};
+    const int threads = argc > 3 ? atoi(argv[2]) : 0;
+    result results[64] = {{0, 0, 0}};
     pthread_t all[64];
-    double total = 0;
+    double calls_of_all = 0, total = 0;
+    clock_t cpu;
+    if (threads < 1 || threads > 64) {
+        return 2;
+    }
     seconds = atof(argv[1]);
+    batch = atoi(argv[3]);
     amg_open(NULL, &model);
+    cpu = clock();
     for (int i = 0; i < threads; i++) {
         pthread_create(all + i, NULL, calls, results + i);
     }
     for (int i = 0; i < threads; i++) {
         pthread_join(all[i], NULL);
-        total += results[i].calls;
+        calls_of_all += results[i].calls;
+        total += results[i].rate;
     }
+    cpu = clock() - cpu;
     amg_close(model);
-    printf("C %.1f %.0f\n", results[0].best * 1e9 / BATCH, total);
+    printf("C %.1f %.2f %.1f\n", results[0].best * 1e9 / batch, total, (double)cpu * 1e9 / CLOCKS_PER_SEC / calls_of_all);
     return 0;
 }

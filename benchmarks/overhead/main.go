@@ -1,4 +1,5 @@
-// Nanoseconds of a call from Go, the best of batches over SECONDS, under the name of the program: main SECONDS THREADS.
+// Nanoseconds of a call from Go, the best of batches of BATCH calls over SECONDS, under the name of the program: main SECONDS
+// THREADS BATCH.
 package main
 
 import (
@@ -7,17 +8,18 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
-	"digits"
+	"model"
 )
 
-const batch = 1000
-
-// measure gives the best time of a call, and the calls per second of all goroutines together.
-func measure(name string, seconds float64, threads int, prepare func() func()) {
+// measure prints the best time of a call, the calls per second of all goroutines, and the processor time of a call.
+func measure(name string, prepare func() func()) {
+	seconds, threads, batch := number(1), int(number(2)), int(number(3))
 	var group sync.WaitGroup
-	best, rate := make([]time.Duration, threads), make([]float64, threads)
+	best, rate, done := make([]time.Duration, threads), make([]float64, threads), make([]int, threads)
+	began := processorTime()
 	for t := 0; t < threads; t++ {
 		group.Add(1)
 		go func(t int) {
@@ -34,35 +36,51 @@ func measure(name string, seconds float64, threads int, prepare func() func()) {
 				}
 				calls += batch
 			}
-			rate[t] = float64(calls) / time.Since(start).Seconds()
+			rate[t], done[t] = float64(calls)/time.Since(start).Seconds(), calls
 		}(t)
 	}
 	group.Wait()
-	total := 0.0
-	for _, r := range rate {
-		total += r
+	cpu, total, calls := processorTime()-began, 0.0, 0
+	for t := range rate {
+		total += rate[t]
+		calls += done[t]
 	}
-	fmt.Printf("%s %.1f %.0f\n", name, float64(best[0].Nanoseconds())/batch, total)
+	fmt.Printf("%s %.1f %.2f %.1f\n", name, float64(best[0].Nanoseconds())/float64(batch), total, float64(cpu)/float64(calls))
 }
 
-func main() {
-	seconds, _ := strconv.ParseFloat(os.Args[1], 64)
-	threads, _ := strconv.Atoi(os.Args[2])
-	name := filepath.Base(os.Args[0])
-	m, err := digits.Open()
+// processorTime is that of all threads so far, in nanoseconds.
+func processorTime() int64 {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		panic(err)
+	}
+	return used.Utime.Nano() + used.Stime.Nano()
+}
+
+func number(argument int) float64 {
+	n, err := strconv.ParseFloat(os.Args[argument], 64)
 	if err != nil {
 		panic(err)
 	}
-	measure(name+"-Model.Run", seconds, threads, func() func() {
-		x := map[string][]float32{digits.Input0: make([]float32, digits.Input0Size)}
+	return n
+}
+
+func main() {
+	name := filepath.Base(os.Args[0])
+	m, err := model.Open()
+	if err != nil {
+		panic(err)
+	}
+	measure(name+"-Model.Run", func() func() {
+		x := map[string][]float32{model.Input0: make([]float32, model.Input0Size)}
 		return func() { m.Run(x) }
 	})
-	measure(name+"-Session", seconds, threads, func() func() {
+	measure(name+"-Session", func() func() {
 		s, err := m.NewSession()
 		if err != nil {
 			panic(err)
 		}
-		x, y := make([]float32, digits.Input0Size), make([]float32, digits.Output0Size)
+		x, y := make([]float32, model.Input0Size), make([]float32, model.Output0Size)
 		return func() {
 			copy(s.Input(0), x)
 			s.Run()

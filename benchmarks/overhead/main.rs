@@ -1,43 +1,49 @@
-//! Nanoseconds of a call from Rust, the best of batches over SECONDS: main SECONDS THREADS.
+//! Nanoseconds of a call from Rust, the best of batches of BATCH calls over SECONDS: main SECONDS THREADS BATCH.
 
-use digits::{Model, INPUT0, INPUT0_SIZE, OUTPUT0_SIZE};
+use model::{Model, INPUT0, INPUT0_SIZE, OUTPUT0_SIZE};
+use std::os::raw::c_long;
 use std::thread;
 use std::time::Instant;
 
-const BATCH: u32 = 1000;
+extern "C" {
+    fn clock() -> c_long; // microseconds of processor time of all threads
+}
 
-/// Prints the best time of a call, and the calls per second of all threads together.
-fn measure<Call: FnMut()>(name: &str, seconds: f64, threads: usize, prepare: impl Fn() -> Call + Sync) {
+/// Prints the best time of a call, the calls per second of all threads, and the processor time of a call.
+fn measure<Call: FnMut()>(name: &str, prepare: impl Fn() -> Call + Sync) {
+    let words: Vec<String> = std::env::args().collect();
+    let (seconds, threads): (f64, usize) = (words[1].parse().unwrap(), words[2].parse().unwrap());
+    let batch: u32 = words[3].parse().unwrap();
     let one = || {
         let mut call = prepare();
         let (start, mut best, mut calls) = (Instant::now(), f64::INFINITY, 0.0);
         while start.elapsed().as_secs_f64() < seconds {
             let before = Instant::now();
-            (0..BATCH).for_each(|_| call());
+            (0..batch).for_each(|_| call());
             best = best.min(before.elapsed().as_secs_f64());
-            calls += f64::from(BATCH);
+            calls += f64::from(batch);
         }
-        (best, calls / start.elapsed().as_secs_f64())
+        (best, calls / start.elapsed().as_secs_f64(), calls)
     };
-    let all: Vec<(f64, f64)> = thread::scope(|scope| {
+    let began = unsafe { clock() };
+    let all: Vec<(f64, f64, f64)> = thread::scope(|scope| {
         let started: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
         started.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    let total: f64 = all.iter().map(|(_, rate)| rate).sum();
-    println!("{name} {:.1} {total:.0}", all[0].0 * 1e9 / f64::from(BATCH));
+    let cpu = (unsafe { clock() } - began) as f64 * 1e3;
+    let (total, calls) = all.iter().fold((0.0, 0.0), |sum, one| (sum.0 + one.1, sum.1 + one.2));
+    println!("{name} {:.1} {total:.2} {:.1}", all[0].0 * 1e9 / f64::from(batch), cpu / calls);
 }
 
 fn main() {
-    let words: Vec<String> = std::env::args().collect();
-    let (seconds, threads) = (words[1].parse().unwrap(), words[2].parse().unwrap());
     let model = Model::open().unwrap();
-    measure("Rust-Model.run", seconds, threads, || {
+    measure("Rust-Model.run", || {
         let (model, x) = (&model, vec![0.0; INPUT0_SIZE]);
         move || drop(model.run(&[(INPUT0, &x)]).unwrap())
     });
-    measure("Rust-Session", seconds, threads, || {
+    measure("Rust-Session", || {
         let mut session = model.session().unwrap();
-        let (x, mut y) = ([0.0; INPUT0_SIZE], [0.0; OUTPUT0_SIZE]);
+        let (x, mut y) = (vec![0.0; INPUT0_SIZE], vec![0.0; OUTPUT0_SIZE]);
         move || {
             session.input_mut::<f32>(0).unwrap().copy_from_slice(&x);
             session.run().unwrap();
