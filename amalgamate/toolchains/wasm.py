@@ -58,10 +58,10 @@ def build(source: Path, target: str, out: Path) -> Path:
     """For "wasm" every one of BUILDS and what loads it, returning NAME.wasm; for one of BUILDS that one alone."""
     if target != "wasm":
         return _module(source, target, out)
-    weights = source.with_suffix(".amg").is_file()
-    (out / f"{source.stem}.mjs").write_text(loader(source.stem, weights, "WEIGHTS" in _stated(source)), "utf-8")
     with ThreadPoolExecutor() as pool:
         made = list(pool.map(lambda build: _module(source, build, out), BUILDS))
+    weights = source.with_suffix(".amg").is_file()
+    (out / f"{source.stem}.mjs").write_text(loader(source.stem, weights, "WEIGHTS" in _stated(source)), "utf-8")
     (out / f"{source.stem}.threads.mjs").write_text(threads_loader(source.stem, *_pages(source)), "utf-8")
     return made[0]
 
