@@ -64,6 +64,7 @@ javac default-jdk-headless
 cmake cmake
 pkg-config pkg-config
 qemu-aarch64 qemu-user
+wasm-objdump wabt
 qemu-system-arm qemu-system-arm
 aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
 /usr/aarch64-linux-gnu/include/stdio.h libc6-dev-arm64-cross
