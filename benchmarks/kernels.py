@@ -1,16 +1,18 @@
 """GFLOP/s of every convolution and product of a network, per instruction set, beside the multiply-add peak of one core.
 
-    python benchmarks/kernels.py [NAME ...] [--isa avx512] [--runs 30] [--direct]
+    python benchmarks/kernels.py [NAME ...] [--isa avx512] [--runs 30] [--direct | --choices]
 
 Layers of one shape stand in one row; of each layer the best run counts. A layer done by Winograd's algorithm is rated by the
 multiplications of the direct one, so it may exceed the peak; so may scalar kernels, of which compilers make vectors. The last
 line is the share of the peak, weighted by time. --direct compiles the runtime without Winograd's way: the share of the peak
-is then that of the direct kernels, and the times of 3x3 layers beside those without it check where Winograd's way is taken.
+is then that of the direct kernels. --choices times each layer both ways, in turn, and shows where the runtime chooses the
+slower one, and what that costs.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections import defaultdict
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ import numpy as np
 
 import amalgamate
 from amalgamate import importers, passes
+from amalgamate.benchmark.layers import way
 from amalgamate.benchmark.peak import peaks
 from amalgamate.predictor.profile import profile
 from amalgamate.toolchains import native
@@ -41,14 +44,14 @@ class Shape:
         return 2e-9 * self.macs / self.seconds
 
 
-def compiled(path: Path, direct: bool) -> Path:
-    """The library of a network."""
+def compiled(path: Path, define: str = "") -> Path:
+    """The library of a network; with a macro of the runtime, such as AMG_NO_WINOGRAD, in a folder of its name."""
     built = amalgamate.build(path)
-    if not direct:
+    if not define:
         return built.compile()
-    folder = MODELS / "direct"
+    folder = MODELS / define.split()[0].lower()
     source = next(file for file in built.write(folder) if file.suffix == ".c")
-    source.write_bytes(b"#define AMG_NO_WINOGRAD\n" + source.read_bytes())
+    source.write_bytes(f"#define {define}\n".encode() + source.read_bytes())
     return native.build(source, "native", folder)
 
 
@@ -97,17 +100,44 @@ def report(name: str, isa: str, peak: float, shapes: dict[str, Shape]) -> str:
     )
 
 
+def choices(path: Path, isa: str, runs: int) -> str:
+    """The layers that can go both ways: the time of each way, and how much longer the chosen one takes."""
+    direct, winograd = compiled(path, "AMG_NO_WINOGRAD"), compiled(path, "AMG_WINOGRAD_BELOW INFINITY")
+    best: dict[str, list[float]] = {}
+    for _ in range(runs):
+        for i, library in enumerate((direct, winograd)):
+            for title, shape in measure(path, library, isa, 2).items():
+                seconds = best.setdefault(title, [float("inf")] * 2)
+                seconds[i] = min(seconds[i], shape.seconds)
+    graph, title_of = passes.run(importers.read(path)), titles(path)
+    taken = {title_of[node.name]: way(graph, node).startswith("Winograd") for node in graph.nodes}
+    both = {title: best[title] for title in best if re.search(r"^conv .* kernel (3x3|5x5) stride 1 ", title)}
+    lines = [f"{path.stem}, {isa}", f"{'direct':>8} {'Winograd':>8} {'loses':>8}  ms of layers; * goes Winograd's way"]
+    lost = 0.0
+    for title, seconds in both.items():
+        loses = seconds[taken[title]] - min(seconds)
+        lost += loses
+        figures = " ".join(f"{value * 1e3:8.3f}" for value in (*seconds, loses))
+        lines.append(f"{figures}  {'*' if taken[title] else ' '} {title}")
+    return "\n".join([*lines, f"{lost * 1e3:26.3f}  in all", ""])
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", default=["squeezenet11", "resnet50"], metavar="NAME")
     parser.add_argument("--isa", action="append", help="instead of every one that this machine runs")
     parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--direct", action="store_true", help="without Winograd's way")
+    parser.add_argument("--choices", action="store_true", help="time both ways, and show what wrong choices cost")
     args = parser.parse_args()
     peak = peaks()
     for name in args.names:
         path = networks.write(MODELS, name)
-        library = compiled(path, args.direct)
+        if args.choices:
+            for isa in args.isa or peak:
+                print(choices(path, isa, args.runs), flush=True)
+            continue
+        library = compiled(path, "AMG_NO_WINOGRAD" if args.direct else "")
         for isa in args.isa or peak:
             print(report(name, isa, peak[isa].gflops, measure(path, library, isa, args.runs)), flush=True)
     return 0

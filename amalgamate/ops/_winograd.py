@@ -25,7 +25,7 @@ def winograd_bytes(op: Window, x: Shape, weights: Shape, y: Shape) -> int:
     block = -(-tiles // blocks)
     panels = min(-(-n // LANES), max(2, min(U_FLOATS // c, M_FLOATS // block) // LANES))
     depth = min(c, U_FLOATS // LANES // panels)
-    direct = float((7 - size) ** 2) * float(c) * float(n) * float(images * height * width)
+    direct = float((7 - size) ** 2) * float(c) * _lanes(n) * float(images * height * width)
     if direct < LEAST or float(blocks) * _cost(size, block, c, n) >= 0.9 * direct:
         return 0
     v_step = -(-block * c // LANES) * LANES + LANES
@@ -33,5 +33,10 @@ def winograd_bytes(op: Window, x: Shape, weights: Shape, y: Shape) -> int:
 
 
 def _cost(size: int, tiles: int, c: int, n: int) -> float:
-    rows, weights = float(4 if tiles <= 4 else -(-tiles // 8) * 8), 72.0 * float(7 - size)
-    return (36.0 * rows + weights) * float(c) * float(n) + 400.0 * float(tiles) * float(c + n)
+    rows = float(4 if tiles <= 4 else -(-tiles // 8) * 8)
+    weights = 72.0 * float(7 - size) * float(c) * _lanes(n)
+    return 36.0 * rows * float(c + 8) * _lanes(n) + weights + 400.0 * float(tiles) * (_lanes(c) + _lanes(n))
+
+
+def _lanes(n: int) -> float:
+    return float(-(-n // LANES) * LANES)

@@ -42,21 +42,22 @@ typedef struct amg_winograd_cut {
 
 #define AMG_WINOGRAD_LEAST (512 * 1024) /* multiply-adds of a layer whose microseconds are worth the scratch */
 
-/* The time of `tiles` tiles and n outputs as a count of multiply-adds: products, and the transforms as measured. */
+/* The time of `tiles` tiles and n outputs as a count of multiply-adds: products, each with the time of 8 channels more to
+ * begin and to end, and the transforms as measured. */
 static inline double amg_winograd_cost(int64_t size, int64_t tiles, int64_t c, int64_t n)
 {
     const double rows = (double)(tiles <= 4 ? 4 : (tiles + 7) / 8 * 8); /* as tiles of registers have them */
-    const double weights = 72.0 * (double)(7 - size);
-    return (36.0 * rows + weights) * (double)c * (double)n + 400.0 * (double)tiles * (double)(c + n);
+    const double inputs = (double)amg_round_up(c, AMG_LANES), outputs = (double)amg_round_up(n, AMG_LANES);
+    const double weights = 72.0 * (double)(7 - size) * (double)c * outputs;
+    return 36.0 * rows * (double)(c + 8) * outputs + weights + 400.0 * (double)tiles * (inputs + outputs);
 }
 
-/* Whether Winograd's way takes less time than the direct one, and that is not too little to matter. */
+/* Whether Winograd's way takes less time than the direct one. */
 static inline int amg_winograd_pays(const amg_winograd_cut *cut, int64_t c, int64_t n, int64_t pixels)
 {
     const double taps = (double)((7 - cut->size) * (7 - cut->size));
-    const double direct = taps * (double)c * (double)n * (double)pixels;
-    return direct >= AMG_WINOGRAD_LEAST &&
-           (double)cut->blocks * amg_winograd_cost(cut->size, cut->block, c, n) < AMG_WINOGRAD_BELOW * direct;
+    const double direct = taps * (double)c * (double)amg_round_up(n, AMG_LANES) * (double)pixels;
+    return (double)cut->blocks * amg_winograd_cost(cut->size, cut->block, c, n) < AMG_WINOGRAD_BELOW * direct;
 }
 
 /* Cuts a layer of `images` maps of oh x ow outputs and kernels of taps x taps; 0 where a count does not fit. */
