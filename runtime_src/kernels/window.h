@@ -73,9 +73,20 @@ static inline const char *amg_window_over(const amg_window *w, const amg_nhwc *x
     return NULL;
 }
 
-/* The last part of a convolution's check: its bias of n floats, its output, and the tensor to add, inputs 2 and 3. */
+/* The first part of a convolution's check: two to four inputs, the first of plain floats, and an output. */
+static inline int32_t amg_window_inputs(amg_check *c, amg_step *s)
+{
+    int32_t status = amg_check_arity(c, s, 2, 4, 1);
+    if (status == AMG_OK && (s->in[0]->dtype != AMG_F32 || s->in[0]->packing != AMG_PLAIN)) {
+        return amg_fail(c, AMG_E_SHAPE, "the input is not float32");
+    }
+    return status;
+}
+
+/* Its last part: the bias of n floats and the tensor to add, inputs 2 and 3; the output, of `terms` products for each
+ * element; and bytes of scratch. */
 static inline int32_t amg_window_results(amg_check *c, amg_step *s, const amg_window *w, int64_t images,
-                                         const int64_t out[2], int64_t n)
+                                         const int64_t out[2], int64_t n, int64_t terms, int64_t scratch)
 {
     const amg_value *bias = s->n_in > 2 ? s->in[2] : NULL, *add = s->n_in > 3 ? s->in[3] : NULL;
     int64_t dim[4];
@@ -94,6 +105,11 @@ static inline int32_t amg_window_results(amg_check *c, amg_step *s, const amg_wi
                 memcmp(add->dim, dim, (size_t)(w->rank + 2) * sizeof *dim) != 0)) {
         return amg_fail(c, AMG_E_SHAPE, "the tensor to add has another shape than the output");
     }
+    if ((uint64_t)scratch > SIZE_MAX / 2) {
+        return amg_fail(c, AMG_E_SHAPE, "the scratch is too large for this machine");
+    }
+    s->scratch = (size_t)scratch;
+    s->macs = (uint64_t)s->out[0]->count * (uint64_t)terms;
     return AMG_OK;
 }
 

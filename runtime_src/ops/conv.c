@@ -133,26 +133,15 @@ static AMG_COLD int32_t conv_check(amg_check *c, amg_step *s)
 {
     conv_plan p;
     int64_t out[2];
-    int32_t status = amg_check_arity(c, s, 2, 4, 1);
+    int32_t status = amg_window_inputs(c, s);
     if (status) {
         return status;
-    }
-    if (s->in[0]->dtype != AMG_F32 || s->in[0]->packing != AMG_PLAIN) {
-        return amg_fail(c, AMG_E_SHAPE, "the input is not float32");
     }
     const char *wrong = conv_read(s, &p, out);
     if (wrong) {
         return amg_fail(c, AMG_E_SHAPE, wrong);
     }
-    if ((status = amg_window_results(c, s, &p.win, p.x.n, out, p.outputs * p.win.group))) {
-        return status;
-    }
-    s->scratch = (size_t)p.scratch;
-    s->macs = (uint64_t)s->out[0]->count * (uint64_t)p.k;
-    if ((uint64_t)p.scratch > SIZE_MAX / 2) {
-        return amg_fail(c, AMG_E_SHAPE, "the scratch is too large for this machine");
-    }
-    return AMG_OK;
+    return amg_window_results(c, s, &p.win, p.x.n, out, p.outputs * p.win.group, p.k, p.scratch);
 }
 
 /* What the threads of one run share. */
