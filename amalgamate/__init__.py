@@ -80,6 +80,7 @@ def build(
     prefix: str = "amg",
     weights_as: str = "embed",
     weights_type: str = "float32",
+    arena: str = "fast",
     lines: bool = False,
 ) -> Built:
     """Reads a model file, whatever its format, and makes it ready to be written as C.
@@ -88,7 +89,8 @@ def build(
     fixes symbolic dimensions; `outputs` asks for tensors by name, inner ones too; `bind` makes inputs constants; `softmax`
     appends one, None does where labels are given and the network ends in bare scores. The pair is called `name`, its
     functions `prefix`_open and so on; `weights_as` is "embed", "integers" or "file"; `weights_type` "float16" stores weights in
-    half the bytes, from which opening makes float32; `lines` adds #line, for those who debug the runtime.
+    half the bytes, from which opening makes float32; `arena` says which tensors are made a few rows at a time: "fast" large ones,
+    "small" all that this makes the arena smaller for, "whole" none; `lines` adds #line, for those who debug the runtime.
     Raises E100 to E108 for what is wrong with the files or options, E110 and E120 for what cannot be planned.
     """
     from amalgamate import importers, passes
@@ -103,7 +105,7 @@ def build(
     graph = importers.read(path, source, dict(input_shapes or {}), list(outputs or ()), dict(bind or {}))
     apply(graph, image, labels, softmax)
     graph.name = name or graph.name or path.stem
-    planned = plan(passes.run(graph), weights_type)
+    planned = plan(passes.run(graph), weights_type, arena)
     return Built(identifier(graph.name), planned, model_file.write(planned), options)
 
 

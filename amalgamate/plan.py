@@ -7,9 +7,12 @@ it is then a slice. Blocks (a tensor and all that lie in it; a step's scratch) a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 
+from amalgamate import bands
+from amalgamate.bands import Band
 from amalgamate.errors import AmalgamateError
 from amalgamate.graph import Graph, Node, Shape
 from amalgamate.ops.identity import Identity
@@ -18,6 +21,7 @@ from amalgamate.pack import Constant, pack
 ALIGN = 64
 MAX_TENSORS = 16384
 MAX_IN, MAX_OUT = 64, 16
+ARENAS = ("whole", "fast", "small")
 
 
 @dataclass
@@ -47,9 +51,11 @@ class Plan:
     graph: Graph
     constants: dict[str, Constant]
     operands: list[list[str]]  # of each node, constants under the names of `constants`
+    arena: str = "fast"  # as `plan` takes it
     homes: dict[str, str] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
     blocks: list[Block] = field(default_factory=list)
+    rows: dict[str, int] = field(default_factory=dict)  # in memory, of each tensor that is made a few rows at a time
     arena_bytes: int = 0
 
     @property
@@ -68,6 +74,7 @@ class Plan:
             for r in rows
         ]
         lines += [f"{t} lies in {self.homes[t]}" for t in self.homes]
+        lines += [f"{t} is made by rows, {n} in memory" for t, n in self.rows.items()]
         return "\n".join(lines)
 
     def timeline(self, width: int = 60) -> str:
@@ -85,21 +92,30 @@ class Plan:
         return "\n".join(lines)
 
 
-def plan(graph: Graph, weights_type: str = "float32") -> Plan:
+def plan(graph: Graph, weights_type: str = "float32", arena: str = "fast") -> Plan:
     """The plan of a graph that all passes have been through, its weights stored as `weights_type`.
 
-    Raises E120 where it is beyond what the format holds.
+    arena: "fast" makes large tensors a few rows at a time, which keeps them in cache; "small" a row at a time, wherever that
+    can be, if the arena is smaller for it; "whole" none. Raises E107 for other words, E120 where the graph is beyond what the
+    format holds.
     """
+    if arena not in ARENAS:
+        raise AmalgamateError("E107", f"an arena that is '{arena}'", "--arena", f"Choose one of {', '.join(ARENAS)}")
     graph = graph.copy()
     _own_outputs(graph)
     constants, operands = pack(graph, weights_type)
-    result = Plan(graph, constants, operands)
-    _limits(result)
-    planner = _Planner(graph)
-    result.homes, result.places = planner.homes, planner.places
-    result.blocks = planner.blocks()
-    result.arena_bytes = _arrange(result.blocks)
-    return result
+    _limits(graph)
+    plans = [_laid_out(Plan(graph, constants, operands, a)) for a in (ARENAS if arena == "small" else (arena,))]
+    return min(plans, key=lambda p: p.arena_bytes)
+
+
+def _laid_out(plan: Plan) -> Plan:
+    """The same plan with a place for everything."""
+    planner = _Planner(plan.graph, [] if plan.arena == "whole" else bands.choose(plan.graph, plan.arena == "small"))
+    plan.homes, plan.places, plan.rows = planner.homes, planner.places, planner.rows
+    plan.blocks = planner.blocks()
+    plan.arena_bytes = _arrange(plan.blocks)
+    return plan
 
 
 def _own_outputs(graph: Graph) -> None:
@@ -115,8 +131,7 @@ def _own_outputs(graph: Graph) -> None:
             graph.outputs[i] = name
 
 
-def _limits(plan: Plan) -> None:
-    graph = plan.graph
+def _limits(graph: Graph) -> None:
     if len(graph.tensors) > MAX_TENSORS or len(graph.nodes) > MAX_TENSORS:
         raise AmalgamateError("E120", f"more than {MAX_TENSORS} tensors or steps", graph.name)
     for node in graph.nodes:
@@ -131,8 +146,15 @@ def _width(shape: Shape) -> int:
 class _Planner:
     """Decides homes, in three steps: wish, place, and give up the wishes that would overwrite what is still needed."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, bands: Sequence[Band]) -> None:
         self.graph = graph
+        self.first, self.last = list(range(len(graph.nodes))), list(range(len(graph.nodes)))
+        self.rows: dict[str, int] = {}  # in memory, of tensors that are made a few at a time
+        for band in bands:
+            for i, kept in zip(range(band.first, band.last + 1), band.kept, strict=True):
+                self.first[i], self.last[i] = band.first, band.last
+                if i < band.last:
+                    self.rows[graph.nodes[i].outputs[0]] = kept
         self.shape = {t.name: t.shape for t in graph.tensors.values()}
         self.active = [n for n, t in graph.tensors.items() if not t.constant]
         self.producer = dict.fromkeys(graph.inputs, -1)
@@ -229,7 +251,7 @@ class _Planner:
         for i, node in enumerate(self.graph.nodes):
             for out in node.outputs:
                 guests = live.setdefault(self.places[out].root, [])
-                guests[:] = [x for x in guests if max(self.last_use[x], self.producer[x]) >= i]
+                guests[:] = [x for x in guests if max(self.last_use[x], self.producer[x]) >= self.first[i]]
                 for region in self.written(node, out):
                     for x in guests:
                         own = not node.op.joins and node.inputs[:1] == [x] and self.homes.get(x) == out
@@ -262,20 +284,33 @@ class _Planner:
         found: dict[str, Block] = {}
         for name in [*graph.inputs, *(o for n in graph.nodes for o in n.outputs)]:
             root = self.places[name].root
-            last = max(self.last_use[name], self.producer[name])
+            birth, death = self.life(name)
             if root in found:
-                found[root].birth = min(found[root].birth, self.producer[name])
-                found[root].death = max(found[root].death, last)
+                found[root].birth = min(found[root].birth, birth)
+                found[root].death = max(found[root].death, death)
             else:
-                found[root] = Block(root, self.producer[name], last, _align(graph.tensors[root].bytes))
+                found[root] = Block(root, birth, death, _align(self.bytes(root)))
         order = {n: i for i, n in enumerate([*graph.inputs, *(o for n in graph.nodes for o in n.outputs)])}
         blocks = sorted(found.values(), key=lambda b: order[b.name])
         for i, node in enumerate(graph.nodes):
             shapes = [self.shape[n] if n else None for n in node.inputs]
             scratch = node.op.scratch(shapes, [self.shape[n] for n in node.outputs])
             if scratch:
-                blocks.append(Block(f"scratch of {node.name}", i, i, _align(scratch)))
+                blocks.append(Block(f"scratch of {node.name}", self.first[i], self.last[i], _align(scratch)))
         return blocks
+
+    def life(self, name: str) -> tuple[int, int]:
+        """The steps from which and until which a tensor is in memory: a band's tensors all the while."""
+        birth, death = self.producer[name], max(self.last_use[name], self.producer[name])
+        return (
+            birth if birth < 0 else self.first[birth],
+            death if death < 0 or death == len(self.last) else self.last[death],
+        )
+
+    def bytes(self, name: str) -> int:
+        """Bytes of a tensor, or of the rows of it that are in memory."""
+        tensor = self.graph.tensors[name]
+        return 4 * self.rows[name] * prod(tensor.shape[2:]) if name in self.rows else tensor.bytes
 
 
 def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:

@@ -40,7 +40,8 @@
 #define AMG_T_CONSTANT 6
 #define AMG_T_ENCODING 7 /* 1: a constant in half precision */
 #define AMG_T_PACKING 8
-#define AMG_T_RESERVED 9 /* 3 bytes */
+#define AMG_T_BY_ROWS 9 /* of an activation: 1, to be made a few rows at a time; 2, as few as can be */
+#define AMG_T_RESERVED 10 /* 2 bytes */
 #define AMG_T_HOME 12
 #define AMG_T_OFFSET 16 /* u64 each */
 #define AMG_T_BYTES 24

@@ -41,6 +41,8 @@ typedef struct amg_step {
     amg_value *const *out;      /* [n_out] */
     size_t scratch;             /* set by check: bytes of scratch that run needs, per thread */
     uint64_t macs;              /* set by check: multiply-accumulates; 0 where counting them says nothing */
+    int32_t by_rows;            /* set by check: 1 if rows of a map [N, H, W, C] may be made apart, with the same results: the
+                                   attributes begin with kernel, strides, pads and dilations */
 } amg_step;
 
 /* What check writes its complaint into. */

@@ -1,7 +1,7 @@
 /* plan.c - infers shapes, then decides where tensors lie. A model file wishes for homes (a tensor lies in the output of
  * the step that reads it: in place, or as its part of a concat); a wish that the shapes do not allow is passed over,
- * and one that would let a step overwrite what is still needed is refused. Blocks are placed largest first. */
-#include "plan.h"
+ * and one that would let a step overwrite what is still needed is refused. */
+#include "bands.h"
 #include "cpu.h"
 #include "generated.h"
 
@@ -33,6 +33,7 @@ static size_t plan_lay_out(amg_plan *p, const amg_model *m, char *base)
     p->steps = (amg_step *)plan_take(base, &used, layers, sizeof *p->steps);
     p->in = (const amg_value **)plan_take(base, &used, (size_t)m->word_count, sizeof *p->in);
     p->out = (amg_value **)plan_take(base, &used, tensors, sizeof *p->out);
+    p->bands = (amg_band *)plan_take(base, &used, amg_by_rows ? layers : 0, sizeof *p->bands);
     p->places = (amg_place *)plan_take(base, &used, tensors, sizeof *p->places);
     p->blocks = (amg_block *)plan_take(base, &used, tensors + layers, sizeof *p->blocks);
     p->order = (int32_t *)plan_take(base, &used, 2 * (tensors + layers), sizeof *p->order);
@@ -235,6 +236,18 @@ static int32_t plan_at_home(amg_plan *p, int32_t t)
     return 1;
 }
 
+/* Bytes of tensor t; of one between the steps of a band: of the rows that are kept. */
+static int64_t plan_bytes(const amg_plan *p, int32_t t)
+{
+    const amg_value *v = p->values + t;
+    const int32_t step = p->model->slots[t].producer;
+    int64_t count = v->count;
+    if (step >= 0 && step < amg_band_of(p, step).last) {
+        count = amg_band_of(p, step).kept * v->dim[2] * v->dim[3];
+    }
+    return amg_round_up(count * plan_element(v), AMG_ALIGN);
+}
+
 /* Gives every tensor its place, and every block its size and life. A home is made later than what lies in it. */
 static void plan_place(amg_plan *p, const amg_plan_options *o)
 {
@@ -258,10 +271,10 @@ static void plan_place(amg_plan *p, const amg_plan_options *o)
         amg_block *b = p->blocks + p->places[i].root;
         if (!t->value.constant) {
             const int32_t last = t->input && o->keep_inputs ? m->layer_count : AMG_MAX(t->last_use, t->producer);
-            b->birth = AMG_MIN(b->birth, t->producer);
-            b->death = AMG_MAX(b->death, last);
+            b->birth = AMG_MIN(b->birth, t->producer < 0 ? -1 : amg_band_of(p, t->producer).first);
+            b->death = AMG_MAX(b->death, last < 0 || last == m->layer_count ? last : amg_band_of(p, last).last);
             if (p->places[i].root == i) {
-                b->bytes = amg_round_up(p->values[i].count * plan_element(p->values + i), AMG_ALIGN);
+                b->bytes = plan_bytes(p, i);
             }
         }
     }
@@ -348,7 +361,7 @@ static int32_t plan_verify(amg_plan *p, const amg_plan_options *o)
         for (int32_t k = 0; k < m->layers[i].n_out; k++) {
             const int32_t y = m->layers[i].out[k];
             amg_place *root = p->places + p->places[y].root;
-            if (!plan_verify_out(p, i, y)) {
+            if (!plan_verify_out(p, amg_band_of(p, i).first, y)) {
                 return amg_say(o->message, o->message_size, AMG_E_FORMAT,
                                "a step would overwrite a tensor that is needed later", m->layers[i].name);
             }
@@ -359,112 +372,18 @@ static int32_t plan_verify(amg_plan *p, const amg_plan_options *o)
     return AMG_OK;
 }
 
-/* ---- the arena ------------------------------------------------------------------------------------------------- */
-
-/* Whether block a is placed before block b: larger ones first, then earlier ones. */
-static int32_t plan_before(const amg_plan *p, int32_t a, int32_t b)
-{
-    const amg_block *x = p->blocks + a, *y = p->blocks + b;
-    if (x->bytes != y->bytes) {
-        return x->bytes > y->bytes;
-    }
-    return x->birth != y->birth ? x->birth < y->birth : a < b;
-}
-
-static void plan_sift(const amg_plan *p, int32_t *heap, int32_t at, int32_t count)
-{
-    for (;;) {
-        int32_t child = 2 * at + 1, moved = heap[at];
-        if (child >= count) {
-            return;
-        }
-        if (child + 1 < count && plan_before(p, heap[child], heap[child + 1])) {
-            child++;
-        }
-        if (!plan_before(p, moved, heap[child])) {
-            return;
-        }
-        heap[at] = heap[child];
-        heap[child] = moved;
-        at = child;
-    }
-}
-
-/* Heap sort by plan_before. */
-static void plan_sort(const amg_plan *p, int32_t *list, int32_t count)
-{
-    for (int32_t i = count / 2 - 1; i >= 0; i--) {
-        plan_sift(p, list, i, count);
-    }
-    for (int32_t i = count - 1; i > 0; i--) {
-        const int32_t last = list[0];
-        list[0] = list[i];
-        list[i] = last;
-        plan_sift(p, list, 0, i);
-    }
-}
-
-/* The lowest offset at which block b meets none of the `count` placed blocks that live when it does. */
-static int64_t plan_fit(const amg_plan *p, const amg_block *b, const int32_t *placed, int32_t count)
-{
-    int64_t at = 0;
-    for (int32_t i = 0; i < count; i++) {
-        const amg_block *other = p->blocks + placed[i];
-        if (other->birth <= b->death && b->birth <= other->death) {
-            if (other->offset - at >= b->bytes) {
-                break;
-            }
-            at = AMG_MAX(at, other->offset + other->bytes);
-        }
-    }
-    return at;
-}
-
-static int32_t plan_arena(amg_plan *p, const amg_plan_options *o)
-{
-    const amg_model *m = p->model;
-    const int64_t most = (int64_t)(SIZE_MAX / 2 < INT64_MAX / 2 ? SIZE_MAX / 2 : INT64_MAX / 2) - AMG_ALIGN;
-    int32_t *placed = p->order + m->tensor_count + m->layer_count, count = 0;
-    for (int32_t i = 0; i < m->layer_count; i++) {
-        amg_block *b = p->blocks + m->tensor_count + i;
-        b->birth = b->death = i;
-        if (p->steps[i].scratch > (size_t)most / 256 / (size_t)o->threads) {
-            return amg_say(o->message, o->message_size, AMG_E_SHAPE, "scratch too large for this machine",
-                           m->layers[i].name);
-        }
-        b->bytes = amg_round_up((int64_t)p->steps[i].scratch, AMG_ALIGN) * o->threads;
-    }
-    for (int32_t i = 0; i < m->tensor_count + m->layer_count; i++) {
-        if (p->blocks[i].bytes) {
-            p->order[count++] = i;
-        }
-    }
-    plan_sort(p, p->order, count);
-    for (int32_t i = 0; i < count; i++) {
-        amg_block *b = p->blocks + p->order[i];
-        int32_t at = i;
-        b->offset = plan_fit(p, b, placed, i);
-        if (b->offset > most - b->bytes) {
-            return amg_say(o->message, o->message_size, AMG_E_SHAPE, "arena too large for this machine", NULL);
-        }
-        p->arena_bytes = AMG_MAX(p->arena_bytes, b->offset + b->bytes);
-        for (; at > 0 && p->blocks[placed[at - 1]].offset > b->offset; at--) {
-            placed[at] = placed[at - 1];
-        }
-        placed[at] = p->order[i];
-    }
-    return AMG_OK;
-}
-
 AMG_INTERNAL int32_t amg_plan_solve(amg_plan *p, const amg_plan_options *o)
 {
     int32_t status = plan_infer(p, o);
     if (status != AMG_OK) {
         return status;
     }
+    if (amg_by_rows) {
+        amg_bands_find(p, o->isa, o->threads);
+    }
     plan_place(p, o);
     status = plan_verify(p, o);
-    return status == AMG_OK ? plan_arena(p, o) : status;
+    return status == AMG_OK ? amg_plan_arena(p, o) : status;
 }
 
 AMG_INTERNAL void amg_plan_bind(amg_plan *p, void *base)

@@ -80,7 +80,7 @@ def test_02_magic_endian_version_reserved(offset: int, size: int, value: int, st
 
 
 @pytest.mark.parametrize(
-    ("section", "field", "size"), [("tensors", 9, 1), ("tensors", 11, 1), ("images", 7, 1)], ids=lambda v: str(v)
+    ("section", "field", "size"), [("tensors", 10, 1), ("tensors", 11, 1), ("images", 7, 1)], ids=lambda v: str(v)
 )
 def test_02_reserved_bytes_of_records(section: str, field: int, size: int) -> None:
     refused(edited().field(section, 0, field, 1, size).sealed(), FORMAT, "0: ")

@@ -36,12 +36,12 @@ def inspect_command(options: ModelOptions, stage: str) -> None:
     if stage == "passes":
         show(_nodes(graph), lambda: click.echo(str(graph)))
     elif stage == "plan":
-        planned = plan(graph, options.stored_as)
+        planned = plan(graph, options.stored_as, options.arena)
         blocks = [vars(block) for block in planned.blocks]
-        told = {"arena_bytes": planned.arena_bytes, "blocks": blocks, "homes": planned.homes}
+        told = {"arena_bytes": planned.arena_bytes, "blocks": blocks, "homes": planned.homes, "rows": planned.rows}
         show(told, lambda: click.echo(f"{planned}\n\n{planned.timeline()}"))
     else:
-        _layers(graph, plan(graph, options.stored_as))
+        _layers(graph, plan(graph, options.stored_as, options.arena))
 
 
 def _nodes(graph: Any) -> dict[str, Any]:

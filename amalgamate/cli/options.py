@@ -94,6 +94,7 @@ class ModelOptions:
     bind: dict[str, Array]
     softmax: bool | None = None
     weights_type: str = ""
+    arena: str = "fast"
 
     @property
     def stored_as(self) -> str:
@@ -121,6 +122,7 @@ class ModelOptions:
             bind=self.bind,
             softmax=self.softmax,
             weights_type=self.stored_as,
+            arena=self.arena,
             **more,
         )
 
@@ -170,6 +172,13 @@ _OPTIONS = [
         type=click.Choice(["float32", "float16"]),
         help="In which weights are stored, float32 by default; float16 becomes float32 when the model is opened.",
     ),
+    click.option(
+        "--arena",
+        type=click.Choice(["fast", "small", "whole"]),
+        default="fast",
+        show_default=True,
+        help="Make tensors a few rows at a time: large ones, for speed; all, for the least memory; none.",
+    ),
 ]
 
 
@@ -191,6 +200,7 @@ def model_options(function: Callable[..., Any], default: str | None = None) -> C
         labels: Path | None,
         softmax: bool | None,
         weights_type: str | None,
+        arena: str,
         **rest: Any,
     ) -> Any:
         import numpy as np
@@ -198,7 +208,7 @@ def model_options(function: Callable[..., Any], default: str | None = None) -> C
         image = image_spec(order, mean, std, resize, crop)
         values = {name: np.array(v if len(v) != 1 else v[0]) for name, v in bind}
         options = ModelOptions(
-            model, weights_from, dict(shapes), image, labels, list(outputs), values, softmax, weights_type or ""
+            model, weights_from, dict(shapes), image, labels, list(outputs), values, softmax, weights_type or "", arena
         )
         return function(embedded(options) if str(model) == EMBEDDED and not model.exists() else options, **rest)
 

@@ -35,6 +35,15 @@ class Packed:
     matrix: Array
 
 
+@dataclass(frozen=True)
+class Rows:
+    """How the windows of an operator move down the rows of a map: from the first to the last row of a window, from one window to
+    the next."""
+
+    extent: int
+    stride: int
+
+
 @dataclass
 class Case:
     """One example for tests: an operator on inputs in the source's axis order; `constants` are bound into the model."""
@@ -95,6 +104,10 @@ class Op:
     def scratch(self, inputs: Sequence[Shape | None], outputs: Sequence[Shape]) -> int:
         """Bytes of scratch memory per thread, the same number that the C check states (channels-last shapes)."""
         return 0
+
+    def rows(self, inputs: Sequence[Shape | None], outputs: Sequence[Shape]) -> Rows | None:
+        """How windows move down a map [N, H, W, C], if rows of the output may be made apart and are the same then."""
+        return None
 
     def weights(self, index: int, data: Array) -> Packed | None:
         """How constant input `index` is to be packed; None stores it as it is."""

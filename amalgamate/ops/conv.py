@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 
 from amalgamate.graph import Array, Shape
-from amalgamate.ops import Case, Packed, Source
+from amalgamate.ops import Case, Packed, Rows, Source
 from amalgamate.ops._window import Window, caffe_window, halves, onnx_window, packed_bytes
 from amalgamate.ops._winograd import winograd_bytes
 
@@ -94,6 +94,13 @@ class Conv(Window):
         short = x[-1] < 16 and self.group == 1 and self.strides[-1] <= self.kernel[-1] and padded
         patches = -(-tiles * 14 * k // 16) * 64 if short else 0
         return tiles * 14 * taps * 8 + -(-self.kernel[-1] * x[-1] // 16) * 64 + patches + packed
+
+    def rows(self, inputs: Sequence[Shape | None], outputs: Sequence[Shape]) -> Rows | None:
+        x, w = inputs[0], inputs[1]
+        assert x is not None and w is not None
+        if len(self.kernel) != 2 or self.dynamic or winograd_bytes(self, x, w, outputs[0]):
+            return None
+        return Rows(self.extents()[0], self.strides[0])
 
     def cases(self) -> Iterator[Case]:
         rng = np.random.default_rng(7)

@@ -5,13 +5,13 @@ An empty kernel stands for the whole map. Padding never wins. 1 to 3 spatial axe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from amalgamate.graph import Array
-from amalgamate.ops import Case, Source
+from amalgamate.graph import Array, Shape
+from amalgamate.ops import Case, Rows, Source
 from amalgamate.ops._pooling import Pooling, caffe_fields, examples, onnx_fields
 from amalgamate.ops.avg_pool import AvgPool
 
@@ -26,6 +26,9 @@ class MaxPool(Pooling):
             inside = ((taps >= 0) & (taps < axis.size)).reshape(taps.shape + (1,) * (x.ndim - i - 1))
             x = np.where(inside, x.take(taps.clip(0, axis.size - 1), axis=i), np.float32(-np.inf)).max(axis=i + 1)
         return x
+
+    def rows(self, inputs: Sequence[Shape | None], outputs: Sequence[Shape]) -> Rows | None:
+        return Rows((self.kernel[0] - 1) * self.dilation[0] + 1, self.stride[0]) if len(self.kernel) == 2 else None
 
     def cases(self) -> Iterator[Case]:
         rng = np.random.default_rng(1)

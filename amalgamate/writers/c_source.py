@@ -90,6 +90,7 @@ def _parts(plan: Plan) -> Parts:
         activations=tuple(sorted({kind for node in graph.nodes for kind in _fused(node.op)})),
         winograd=any(_winograd(graph, node) for node in graph.nodes),
         halves=plan.widened_bytes > 0,
+        by_rows=bool(plan.rows),
     )
 
 

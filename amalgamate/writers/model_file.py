@@ -14,7 +14,7 @@ from amalgamate.plan import Plan
 
 MAGIC = b"\x89AMG\r\n\x1a\n"
 VERSION = (1, 1)
-WHOLE = (1, 0)  # of files without weights in half precision
+OLDEST = (1, 0)  # of files without weights in half precision
 ENDIAN = 0x01020304
 SUM_FACTOR = 0x3C6EF372FE94F82A
 CHUNK = 1 << 20  # words summed at a time
@@ -22,6 +22,7 @@ HEADER = 128
 ALIGN = 64
 NONE = 0xFFFFFFFF
 DTYPES = {"float32": 1, "int64": 2}
+BY_ROWS = {"fast": 1, "small": 2}
 LAYOUTS = {"plain": 0, "panels": 1, "lane_rows": 2}
 ORDERS = {"rgb": 0, "bgr": 1, "gray": 2}
 
@@ -85,7 +86,8 @@ class _Writer:
         control = _pad(b"\0" * HEADER + records + bytes(self.strings.table))[HEADER:]
         weights = b"".join(_pad(c.data.tobytes()) for c in self.plan.constants.values())
         total = HEADER + len(control) + len(weights)
-        version = VERSION if any(c.half for c in self.plan.constants.values()) else WHOLE
+        newer = self.plan.rows or any(c.half for c in self.plan.constants.values())
+        version = VERSION if newer else OLDEST
         head = struct.pack("<IHHQQQ", ENDIAN, *version, total, checksum(weights), len(weights))
         head += struct.pack("<10I", *(len(s) for s in sections), len(self.strings.table))
         summed = head.ljust(HEADER - 16, b"\0") + control
@@ -107,16 +109,28 @@ class _Writer:
             None,
             NONE if home is None else self.index[home],
             0,
+            BY_ROWS[self.plan.arena] if name in self.plan.rows else 0,
         )
 
     def record(
-        self, name: str, dtype: str, dims: Iterable[int], constant: Constant | None, home: int, at: int
+        self,
+        name: str,
+        dtype: str,
+        dims: Iterable[int],
+        constant: Constant | None,
+        home: int,
+        at: int,
+        by_rows: int = 0,
     ) -> bytes:
         dims = tuple(dims)
         if len(dims) > 8:
             raise AmalgamateError("E120", f"{len(dims)} axes, at most 8 are possible", name)
         kind = struct.pack("<I2B", self.strings(name), DTYPES[dtype], len(dims))
-        kind += struct.pack("<3B3x", 1, constant.half, LAYOUTS[constant.layout]) if constant else bytes(6)
+        kind += (
+            struct.pack("<4B2x", 1, constant.half, LAYOUTS[constant.layout], 0)
+            if constant
+            else bytes((0, 0, 0, by_rows, 0, 0))
+        )
         place = struct.pack("<IQQ", home, at, constant.bytes if constant else 0)
         return kind + place + struct.pack("<8I", *dims, *(0,) * (8 - len(dims)))
 

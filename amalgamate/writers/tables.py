@@ -46,6 +46,7 @@ class Parts:
     activations: tuple[int, ...] | None = None  # kinds that layers may apply to their results (kernels/activate.h)
     winograd: bool = True  # Winograd's way of convolutions
     halves: bool = True  # reading weights in half precision
+    by_rows: bool = True  # making tensors a few rows at a time
 
 
 def all_ops() -> list[str]:
@@ -84,7 +85,7 @@ def generated(ops: Iterable[str], parts: Parts = Parts()) -> dict[str, str]:
             winograd=parts.winograd,
         ),
         "generated/model.c": render("model.c.j2", size=0, halves=parts.halves),
-        "generated/ops.c": render("ops.c.j2", ops=ops, joins=joins),
+        "generated/ops.c": render("ops.c.j2", ops=ops, joins=joins, by_rows=int(parts.by_rows)),
     }
 
 

@@ -141,6 +141,7 @@ static AMG_COLD int32_t conv_check(amg_check *c, amg_step *s)
     if (wrong) {
         return amg_fail(c, AMG_E_SHAPE, wrong);
     }
+    s->by_rows = !p.winograd && !p.win.dynamic;
     return amg_window_results(c, s, &p.win, p.x.n, out, p.outputs * p.win.group, p.k, p.scratch);
 }
 

@@ -53,6 +53,7 @@ static AMG_COLD int32_t depthwise_conv_check(amg_check *c, amg_step *s)
     if (wrong) {
         return amg_fail(c, AMG_E_SHAPE, wrong);
     }
+    s->by_rows = 1;
     return amg_window_results(c, s, &p.win, p.x.n, out, s->in[1]->dim[1], s->in[1]->dim[0], p.scratch);
 }
 

@@ -7,6 +7,7 @@
 
 static AMG_COLD int32_t max_pool_check(amg_check *c, amg_step *s)
 {
+    s->by_rows = 1;
     return amg_pool_check(c, s, 0);
 }
 
