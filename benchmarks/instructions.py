@@ -1,4 +1,4 @@
-"""Counts the instructions of the innermost loops that multiply, per instruction set, from the machine code.
+"""Counts the instructions per multiply-add of the innermost loops, per instruction set, from the machine code.
 
     python benchmarks/instructions.py [--isa neon] [--time]
 
@@ -89,6 +89,7 @@ class Loop:
     multiplies: int = 0  # alone
     others: int = 0
     stores: int = 0
+    size: str = ""
 
     def counted(self, isa: Isa) -> int:
         return self.adds + (0 if isa.fused else self.multiplies)
@@ -103,16 +104,16 @@ def loops(isa: Isa) -> list[Loop]:
     size = {name: int(value) for name, value in re.findall(r"#define (\w+) (\d+)", text)}
     lanes, rows, small = size["VF_LANES"], size["AMG_TILE_ROWS"], size["AMG_TILE_SMALL"]
     tiles = [
-        ("gemm_full", rows, size["AMG_TILE_LANES"]),
-        ("gemm_small", small, size["AMG_TILE_LANES"]),
-        ("gemm_full_half", rows, 2 * lanes),
-        ("gemm_full_panel", rows, 16),
-        ("gemm_small_panel", small, 16),
-        ("gemm_small_wide", small, 48),
+        ("gemm_full", "tile", rows, size["AMG_TILE_LANES"]),
+        ("gemm_small", "low tile", small, size["AMG_TILE_LANES"]),
+        ("gemm_full_half", "half a tile", rows, 2 * lanes),
+        ("gemm_full_panel", "tile of a panel", rows, 16),
+        ("gemm_small_panel", "low tile of a panel", small, 16),
+        ("gemm_small_wide", "wide tile", small, 48),
     ]
     row = 16 * (4 if lanes >= 8 else 2) // lanes
     return [
-        *(Loop(name, f"{m}x{n} tile", m * n // lanes, m + n // lanes) for name, m, n in tiles),
+        *(Loop(name, what, m * n // lanes, m + n // lanes, size=f"{m}x{n} ") for name, what, m, n in tiles),
         Loop("gemm_vector", "matrix x vector", row, row + 1),
         Loop("depthwise_1", "a row of 3x3 taps", 12, 6 + 3),
         Loop("depthwise_2", "the same, stride 2", 12, 9 + 3),
@@ -252,24 +253,25 @@ def main() -> int:
     parser.add_argument("--isa", action="append", choices=[isa.name for isa in ISAS], help="instead of all of them")
     parser.add_argument("--time", action="store_true", help="also run a product, beside the peak of the core")
     args = parser.parse_args()
-    print("| instruction set | loop | multiply-adds | instructions | per multiply-add | needed | share |")
-    print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
+    cells: dict[str, dict[str, str]] = {}
     times = []
+    there = [isa for isa in ISAS if not args.isa or isa.name in args.isa]
     with tempfile.TemporaryDirectory() as folder:
-        for isa in ISAS:
-            if args.isa and isa.name not in args.isa:
-                continue
+        for isa in there:
             if missing := isa.missing():
                 print(f"{isa.name}: {', '.join(missing)} is not installed", file=sys.stderr)
                 continue
             program = compiled(isa, Path(folder))
             for loop, turns, length in measured(isa, program):
-                adds, needed = turns * loop.adds, turns * loop.needed(isa)
-                row = (isa.name, loop.what, adds, length, f"{length / adds:.2f}", needed, f"{needed / length:.0%}")
-                print("|", " | ".join(map(str, row)), "|", flush=True)
+                each, share = length / turns / loop.adds, turns * loop.needed(isa) / length
+                cells.setdefault(loop.what, {})[isa.name] = f"{loop.size}{each:.2f} ({share:.0%})"
             if args.time:
                 times.append(f"{isa.name}: {timed(isa, program)}")
-    print("\n".join(["", *times]) if times else "", end="")
+    print(f"| loop | {' | '.join(isa.name for isa in there)} |")
+    print(f"| --- |{' --- |' * len(there)}")
+    for what, row in cells.items():
+        print(f"| {what} | {' | '.join(row.get(isa.name, '') for isa in there)} |")
+    print("\n".join(["", *times]) if times else "", end="\n" if times else "")
     return 0
 
 

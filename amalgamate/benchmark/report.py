@@ -103,7 +103,8 @@ def conditions(settings: Settings, peers: Sequence[str]) -> str:
         e for e in there if engines.engine(e).environment(settings.isa, 0) != engines.engine(e).environment("auto", 0)
     ]
     titles = " and ".join(engines.engine(e).TITLE for e in (OURS, *held))
-    isa = "" if settings.isa == "auto" else f", {titles} held to {settings.isa}"
+    free = ", the others as they are" if len(held) < len(there) else ""
+    isa = "" if settings.isa == "auto" else f", {titles} held to {settings.isa}{free}"
     text = f"{machine.name()}; {threads}{isa}, float32, batch 1; {versions}"
     return text + (f"; not installed: {', '.join(absent)}" if absent else "")
 
