@@ -3,10 +3,9 @@
     python benchmarks/kernels.py [NAME ...] [--isa avx512] [--runs 30] [--direct | --choices]
 
 Layers of one shape stand in one row; of each layer the best run counts. A layer done by Winograd's algorithm is rated by the
-multiplications of the direct one, so it may exceed the peak; so may scalar kernels, of which compilers make vectors. The last
-line is the share of the peak, weighted by time. --direct compiles the runtime without Winograd's way: the share of the peak
-is then that of the direct kernels. --choices times each layer both ways, in turn, and shows where the runtime chooses the
-slower one, and what that costs.
+multiplications of the direct one, so it may exceed the peak. The last line is the share of the peak, weighted by
+time. --direct compiles the runtime without Winograd's way: the share of the peak is then that of the direct kernels. --choices
+times each layer both ways, in turn, and shows where the runtime chooses the slower one, and what that costs.
 """
 
 from __future__ import annotations
