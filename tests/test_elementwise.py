@@ -187,6 +187,8 @@ def test_norm_shapes(shape: tuple[int, ...], seed: int) -> None:
     if len(shape) > 2:
         on_all(Case(make("instance_norm", epsilon=0.1, channels_last=True), [x, scale, shift]))
         on_all(Case(make("lrn", size=1 + seed % 9, alpha=0.5, channels_last=True), [x]))
+    if len(shape) == 4:
+        on_all(Case(make("lrn", size=1 + seed % 4 * 2, alpha=0.5, region="within", channels_last=True), [x]))
 
 
 # -- fused activations, slices of a larger buffer, and memory shared with the input ------------------------------------
