@@ -93,7 +93,9 @@ def test_golden_vectors_in_a_static_program_with_musl(tmp_path: Path) -> None:
 def test_programs_for_other_systems_link(target: Target, tmp_path: Path) -> None:
     digits().write(tmp_path)
     (tmp_path / "main.c").write_text(c_source.example_of((tmp_path / "digits.h").read_text()))
-    program(target.name, [tmp_path / "digits.c", tmp_path / "main.c"], tmp_path / "main")
+    path = library(target.name)
+    linked = path.with_suffix(".lib") if target.system == "windows" else path
+    program(target.name, [tmp_path / "main.c", linked], tmp_path / "main", "-I", tmp_path)
 
 
 def test_targets_are_found_by_name_and_by_triple() -> None:
