@@ -7,6 +7,7 @@ it is then a slice. Blocks (a tensor and all that lie in it; a step's scratch) a
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -20,6 +21,7 @@ from amalgamate.pack import Constant, pack
 
 ALIGN = 64
 MAX_TENSORS = 16384
+TRIED = 1024  # blocks, above which the runtime keeps the first arrangement
 MAX_IN, MAX_OUT = 64, 16
 ARENAS = ("whole", "fast", "small")
 
@@ -327,14 +329,29 @@ def _align(size: int) -> int:
 
 
 def _arrange(blocks: list[Block]) -> int:
-    """Gives each block the lowest offset that is free while it lives, largest first; returns the bytes of the arena."""
+    """Gives each block an offset, largest first, then with the block that ends highest before all others, as long as the arena
+    shrinks for it; returns its bytes."""
+    order = [b for _, b in sorted(enumerate(blocks), key=lambda e: (-e[1].bytes, e[1].birth, e[0]))]
+    size = _place(order)
+    while order and len(order) <= TRIED:
+        top = next(i for i, b in enumerate(order) if b.offset + b.bytes == size)
+        other = [order[top], *order[:top], *order[top + 1 :]]
+        smaller = _place(other)
+        if smaller >= size:
+            return _place(order)
+        order, size = other, smaller
+    return size
+
+
+def _place(order: list[Block]) -> int:
+    """Gives each block in turn the lowest offset that is free while it lives; returns the bytes of the arena."""
     placed: list[Block] = []
-    for _, block in sorted(enumerate(blocks), key=lambda e: (-e[1].bytes, e[1].birth, e[0])):
+    for block in order:
+        block.offset = 0
         for other in placed:
             if other.birth <= block.death and block.birth <= other.death:
                 if other.offset - block.offset >= block.bytes:
                     break
                 block.offset = max(block.offset, other.offset + other.bytes)
-        placed.append(block)
-        placed.sort(key=lambda b: b.offset)
+        bisect.insort(placed, block, key=lambda b: b.offset)
     return max((b.offset + b.bytes for b in placed), default=0)

@@ -112,10 +112,10 @@
 #define AMG_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define AMG_MAX(a, b) ((a) > (b) ? (a) : (b))
 
-/* x rounded up to a multiple of `to`. Callers know that it does not overflow. */
+/* x, not negative, rounded up to a multiple of `to`. Callers know that it does not overflow. */
 static inline int64_t amg_round_up(int64_t x, int64_t to)
 {
-    return (x + to - 1) / to * to;
+    return (int64_t)((uint64_t)(x + to - 1) / (uint64_t)to * (uint64_t)to); /* unsigned: a mask where `to` is a power of two */
 }
 
 /* *out = a * b; 0 when the product of two non-negative numbers leaves int64_t. */

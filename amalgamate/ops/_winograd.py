@@ -6,7 +6,7 @@ from amalgamate.graph import Shape
 from amalgamate.ops._window import Window
 
 LANES = 16
-MOST_TILES, FEWEST_TILES, V_FLOATS, U_FLOATS, M_FLOATS = 98, 56, 256 * 1024, 4096, 98 * 64
+MOST_TILES, FEWEST_TILES, V_FLOATS, U_FLOATS, M_FLOATS = 98, 56, 256 * 1024, 4096, 98 * 16
 LEAST = 512 * 1024  # multiply-adds of a layer that it is worth the scratch for
 TILES = {(3, 3): 4, (5, 5): 2}  # kernel -> outputs along an axis of a tile
 
@@ -23,7 +23,7 @@ def winograd_bytes(op: Window, x: Shape, weights: Shape, y: Shape) -> int:
     tiles = -(-height // size) * -(-width // size) * images
     blocks = -(-tiles // max(FEWEST_TILES, min(MOST_TILES, V_FLOATS // 36 // c)))
     block = -(-tiles // blocks)
-    panels = min(-(-n // LANES), max(2, min(U_FLOATS // c, M_FLOATS // block) // LANES))
+    panels = min(-(-n // LANES), max(2, min(U_FLOATS // c, M_FLOATS * size // block) // LANES))
     depth = min(c, U_FLOATS // LANES // panels)
     direct = float((7 - size) ** 2) * float(c) * _lanes(n) * float(images * height * width)
     if direct < LEAST or float(blocks) * _cost(size, block, c, n) >= 0.9 * direct:

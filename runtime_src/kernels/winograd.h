@@ -15,7 +15,7 @@
 #define AMG_WINOGRAD_FEWEST_TILES 56
 #define AMG_WINOGRAD_V_FLOATS (256 * 1024)   /* at most, unless the fewest tiles need more: transformed input */
 #define AMG_WINOGRAD_U_FLOATS 4096           /* per matrix: transformed weights that stay in the second-level cache */
-#define AMG_WINOGRAD_M_FLOATS (98 * 64)      /* per matrix: products of a block, which bound its scratch */
+#define AMG_WINOGRAD_M_FLOATS (98 * 16)      /* per matrix and output along a tile: products, which bound the scratch */
 
 typedef struct amg_winograd_layer { /* one group */
     const float *x, *w, *bias, *add; /* w: panels of [9 * c][16]; bias and add may be NULL */
@@ -78,7 +78,7 @@ static inline int amg_winograd_cut_of(int64_t images, int64_t oh, int64_t ow, in
     cut->blocks = (cut->tiles + most - 1) / most;
     cut->block = (cut->tiles + cut->blocks - 1) / cut->blocks;
     lanes = amg_round_up(n, AMG_LANES) / AMG_LANES;
-    cut->panels = AMG_MIN(AMG_WINOGRAD_U_FLOATS / c, AMG_WINOGRAD_M_FLOATS / cut->block) / AMG_LANES;
+    cut->panels = AMG_MIN(AMG_WINOGRAD_U_FLOATS / c, AMG_WINOGRAD_M_FLOATS * cut->size / cut->block) / AMG_LANES;
     cut->panels = AMG_MIN(lanes, AMG_MAX(2, cut->panels));
     cut->depth = AMG_MIN(c, AMG_WINOGRAD_U_FLOATS / AMG_LANES / cut->panels);
     cut->v_step = amg_round_up(cut->block * c, AMG_LANES) + AMG_LANES;
