@@ -29,7 +29,7 @@ static inline void *amg_strided_at(const amg_value *v, int64_t index)
 }
 
 /* stride[i]: elements from one index of axis i of v to the next. */
-static inline void amg_strided_of(const amg_value *v, int64_t *stride)
+static AMG_MAYBE_UNUSED AMG_NO_INLINE void amg_strided_of(const amg_value *v, int64_t *stride)
 {
     int64_t step = v->pitch;
     for (int32_t i = v->ndim - 1; i >= 0; i--) {
@@ -38,7 +38,7 @@ static inline void amg_strided_of(const amg_value *v, int64_t *stride)
     }
 }
 
-static inline void amg_strided_axis(amg_strided_view *v, int64_t dim, int64_t from, int64_t to)
+static AMG_MAYBE_UNUSED AMG_NO_INLINE void amg_strided_axis(amg_strided_view *v, int64_t dim, int64_t from, int64_t to)
 {
     const int32_t last = v->ndim - 1;
     if (dim == 1) {
@@ -214,7 +214,7 @@ static inline void amg_strided_piece(void *arg, int64_t begin, int64_t end, int3
 }
 
 /* Copies on all threads, the outermost axis in pieces. */
-static inline void amg_strided_run(const amg_strided_view *v, const amg_context *t, const void *x, void *y)
+static AMG_MAYBE_UNUSED AMG_NO_INLINE void amg_strided_run(const amg_strided_view *v, const amg_context *t, const void *x, void *y)
 {
     amg_strided_job job = {v, (const char *)x, (char *)y};
     int64_t inner = 1;

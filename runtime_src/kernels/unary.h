@@ -44,7 +44,7 @@ static inline void amg_unary_piece(void *arg, int64_t begin, int64_t end, int32_
     }
 }
 
-static inline void amg_unary_run(const amg_step *s, const amg_context *t, int32_t kind, float a, float b)
+static AMG_MAYBE_UNUSED AMG_NO_INLINE void amg_unary_run(const amg_step *s, const amg_context *t, int32_t kind, float a, float b)
 {
     amg_unary_job job = {s, amg_activate[t->isa], {kind, a, b}, 0};
     int64_t rows, width;
