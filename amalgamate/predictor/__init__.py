@@ -13,18 +13,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
-from weakref import WeakSet
+from weakref import finalize
 
 import numpy as np
 
 from amalgamate.errors import AmalgamateError
+from amalgamate.predictor.handle import Array, Handle, Owner, Session, closed
 from amalgamate.predictor.library import Library
 from amalgamate.predictor.picture import FORMATS, pixels
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-Array = np.ndarray[Any, np.dtype[Any]]
 INPUT, OUTPUT = 0, 1  # AMG_INPUT, AMG_OUTPUT
 _SHAPE = -7  # AMG_E_SHAPE
 _DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype(np.float32), 2: np.dtype(np.int64)}  # AMG_F32, AMG_I64
@@ -51,21 +51,6 @@ class TensorInfo:
         return f"{self.name}: {self.dtype}[{', '.join(map(str, self.shape))}]"
 
 
-class _Session:
-    """One thread's session: its C object, and the lock under which it runs, reads and is freed."""
-
-    def __init__(self, api: Library, model: Any, isa: str, threads: int) -> None:
-        options = api.new("session_options *", {"struct_size": api.sizeof("session_options")})
-        options.isa, options.threads = ISAS[isa], threads
-        out = api.new("session **")
-        api.check(api.call("session_new", model, options, out))
-        # The release function holds the model, so that it outlives its sessions.
-        self.pointer = api.ffi.gc(out[0], lambda p, _model=model: api.call("session_free", p))
-        self.lock = threading.Lock()
-        self.shapes: dict[int, tuple[int, ...]] = {}  # inputs that are not at their default shape
-        self.views: dict[tuple[int, int], Array] = {}  # of tensors by kind and number, until a shape changes
-
-
 class Model:
     """A network in a shared library that `amalgamate compile` made, ready to run.
 
@@ -83,9 +68,9 @@ class Model:
         self._path, self._isa, self._threads = Path(library), isa, threads
         self._data = Path(data) if isinstance(data, str) else data
         self._api = Library(self._path)
-        self._model: Any = self._open()
+        self._handle = self._open()
+        finalize(self, self._handle.close)
         self._local = threading.local()
-        self._sessions: WeakSet[_Session] = WeakSet()
         self.inputs, self.outputs = self._describe(INPUT), self._describe(OUTPUT)
         if isa != "auto":
             self._session()  # so that an instruction set that is not here is known at once
@@ -94,11 +79,11 @@ class Model:
 
     def meta(self, key: str) -> str | None:
         """A text that the model carries ("name", "producer", ...)."""
-        return self._api.text(self._api.call("meta", self._opened(), key.encode()))
+        return self._api.text(self._api.call("meta", self._handle.opened(), key.encode()))
 
     def label(self, index: int) -> str | None:
         """The label of a class, or None."""
-        return self._api.text(self._api.call("label", self._opened(), index))
+        return self._api.text(self._api.call("label", self._handle.opened(), index))
 
     def digest(self) -> str:
         """The SHA-256 of the library, and of the .amg bytes where they are not in it."""
@@ -145,7 +130,7 @@ class Model:
             count = max(0, min(top_k, self._view(session, OUTPUT, 0).size))
             classes, scores = ffi.new("int32_t[]", count + 1), ffi.new("float[]", count + 1)
             found = self._check("topk", session, 0, count, classes, scores)
-        names = [self.label(classes[i]) for i in range(found)]
+            names = [self.label(classes[i]) for i in range(found)]
         return [Prediction(str(classes[i]) if n is None else n, scores[i], classes[i]) for i, n in enumerate(names)]
 
     def view(self, name: str) -> Array:
@@ -164,14 +149,7 @@ class Model:
 
     def close(self) -> None:
         """Frees the model and all its sessions, once the runs under way have ended. Closing twice is fine."""
-        for session in list(self._sessions):
-            with session.lock:
-                if session.pointer is not None:
-                    self._api.ffi.release(session.pointer)
-                    session.pointer = None
-        if self._model is not None:
-            self._api.ffi.release(self._model)
-            self._model = None
+        self._handle.close()
 
     def __enter__(self) -> Model:
         return self
@@ -189,7 +167,7 @@ class Model:
 
     # -- what is underneath ---------------------------------------------------------------------------------------
 
-    def _open(self) -> Any:
+    def _open(self) -> Handle:
         api = self._api
         said, out = api.ffi.new("char[]", 512), api.new("model **")
         given = {"struct_size": api.sizeof("options"), "errbuf": said, "errbuf_size": 512}
@@ -208,49 +186,44 @@ class Model:
         else:
             status = 0 if out[0] else api.call("open", options, out)
         api.check(status, api.text(said) or "")
-        return api.ffi.gc(out[0], lambda p, _keep=keep: api.call("close", p))
-
-    def _opened(self) -> Any:
-        if self._model is None:
-            raise AmalgamateError("E153", "the model is closed", fix="Load it again")
-        return self._model
+        return Handle(api, out[0], keep)
 
     def _describe(self, kind: int) -> list[TensorInfo]:
         info = self._api.new("tensor *")
         found = []
-        for i in range(self._api.call("tensor_count", self._model, kind)):
-            self._api.check(self._api.call("tensor_info", self._model, kind, i, info))
+        for i in range(self._api.call("tensor_count", self._handle.pointer, kind)):
+            self._api.check(self._api.call("tensor_info", self._handle.pointer, kind, i, info))
             shape = tuple(info.dims[0 : info.ndim])
             found.append(TensorInfo(self._api.text(info.name) or "", shape, _DTYPES[int(info.dtype)]))
         return found
 
-    def _session(self) -> _Session:
-        model = self._opened()
-        session: _Session | None = getattr(self._local, "session", None)
+    def _session(self) -> Session:
+        self._handle.opened()
+        session: Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = _Session(self._api, model, self._isa, self._threads)
-            self._local.session = session
-            self._sessions.add(session)
+            owner = Owner()
+            session = self._handle.session(owner, ISAS[self._isa], self._threads)
+            self._local.owner, self._local.session = owner, session
         return session
 
-    def _call(self, name: str, session: _Session, *arguments: Any) -> tuple[int, str]:
+    def _call(self, name: str, session: Session, *arguments: Any) -> tuple[int, str]:
         """The status of a function of the session, which the caller has locked, and the message where it is negative."""
         if session.pointer is None:
-            raise AmalgamateError("E153", "the model is closed", fix="Load it again")
+            raise closed()
         status: int = self._api.call(name, session.pointer, *arguments)
         said = self._api.text(self._api.call("errmsg", session.pointer)) if status < 0 else None
         return status, said or ""
 
-    def _check(self, name: str, session: _Session, *arguments: Any) -> int:
+    def _check(self, name: str, session: Session, *arguments: Any) -> int:
         """Calls a function of the session, which the caller has locked; a negative status is E153 with its message."""
         status, said = self._call(name, session, *arguments)
         self._api.check(status, said)
         return status
 
-    def _run(self, session: _Session) -> None:
+    def _run(self, session: Session) -> None:
         self._check("run", session)
 
-    def _reshape(self, session: _Session, i: int, shape: tuple[int, ...]) -> None:
+    def _reshape(self, session: Session, i: int, shape: tuple[int, ...]) -> None:
         tensor, dims = self.inputs[i], self._api.ffi.new("int64_t[]", list(shape))
         status, said = self._call("set_shape", session, i, dims, len(shape))
         if status == _SHAPE:
@@ -260,10 +233,10 @@ class Model:
         session.shapes[i] = shape
         session.views.clear()
 
-    def _view(self, session: _Session, kind: int, i: int) -> Array:
+    def _view(self, session: Session, kind: int, i: int) -> Array:
         api = self._api
         if session.pointer is None:
-            raise AmalgamateError("E153", "the model is closed", fix="Load it again")
+            raise closed()
         if (known := session.views.get((kind, i))) is not None:
             return known
         info, size = api.new("tensor *"), api.ffi.new("size_t *")

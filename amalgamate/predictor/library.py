@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import runpy
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cffi
@@ -24,8 +26,7 @@ class Library:
         if not found:
             raise AmalgamateError("E150", "this is no library of a pair", str(path), "Make one with amalgamate compile")
         self.prefix = found[1].decode()
-        self.ffi = cffi.FFI()
-        self.ffi.cdef(re.sub(r"\bamg_", f"{self.prefix}_", declarations()))
+        self.ffi = interface(self.prefix)
         try:
             # dlopen looks for a bare name elsewhere; a path with a slash is taken as it is.
             self.lib = self.ffi.dlopen(str(path.resolve()))
@@ -58,6 +59,15 @@ class Library:
 
 
 @cache
+def interface(prefix: str) -> Any:
+    """What cffi makes of the header with this prefix. Compiled, since only then it does not keep what it opens."""
+    ffi = cffi.FFI()
+    ffi.cdef(re.sub(r"\bamg_", f"{prefix}_", declarations()))
+    ffi.set_source("interface", None)
+    with TemporaryDirectory() as folder:
+        return runpy.run_path(ffi.compile(folder))["ffi"]
+
+
 def declarations() -> str:
     """amg.h as cffi reads it: its types and functions, without the preprocessor."""
     header = re.sub(r"/\*.*?\*/", "", runtime_files()["amg.h"], flags=re.S)

@@ -23,7 +23,7 @@ def profile(model: Model) -> list[Layer]:
     stat = api.new("layer_stat *")
     layers = []
     with session.lock:
-        for i in range(api.call("layer_count", model._opened())):
+        for i in range(api.call("layer_count", model._handle.opened())):
             model._check("profile", session, i, stat)
             texts = api.text(stat.name) or "", api.text(stat.op) or ""
             layers.append(Layer(*texts, int(stat.ns), int(stat.macs), int(stat.bytes_live)))

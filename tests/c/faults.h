@@ -38,13 +38,13 @@ static void *faults_malloc(size_t size)
     int64_t *numbers = faults_numbers();
     void *memory = numbers[0] == 1 ? NULL : malloc(size);
     numbers[0] -= numbers[0] > 1;
-    numbers[1] += memory != NULL;
+    __atomic_add_fetch(numbers + 1, memory != NULL, __ATOMIC_RELAXED);
     return memory;
 }
 
 static void faults_free(void *memory)
 {
-    faults_numbers()[1] -= memory != NULL;
+    __atomic_sub_fetch(faults_numbers() + 1, memory != NULL, __ATOMIC_RELAXED);
     free(memory);
 }
 
