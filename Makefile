@@ -15,6 +15,7 @@
 
 PY := .venv/bin/python
 JOBS ?= 2
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
 BENCH = $(if $(THREADS),--threads $(THREADS)) $(if $(ISA),--isa $(ISA)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
         $(if $(SECONDS),--seconds $(SECONDS)) $(if $(RESUME),--resume)
 

