@@ -214,7 +214,6 @@ SQUEEZENET = {
 }
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("variant", SQUEEZENET)
 def test_predict_squeezenet_from_deep_compression(amalgamate, tmp_path: Path, variant: str) -> None:
     folder = shared("data/squeezenet")

@@ -64,7 +64,6 @@ def with_tests(built: Built, folder: Path, fallback: bool = True) -> Path:
 
 
 @WAYS
-@pytest.mark.timeout(600)
 def test_package_vets_and_its_tests_pass(module: Path, cgo: bool) -> None:
     assert go("list", "-f", "{{.Name}} {{.ImportPath}}", "./...", cwd=module, cgo=cgo).splitlines() == [
         "digits example.com/me/digits",
@@ -74,7 +73,6 @@ def test_package_vets_and_its_tests_pass(module: Path, cgo: bool) -> None:
     go("test", "-count=1", ".", cwd=module, cgo=cgo)
 
 
-@pytest.mark.timeout(600)
 def test_tests_pass_under_the_race_detector(module: Path) -> None:
     go("test", "-race", "-count=1", "-run", "Goroutines|Close|Golden|Faults", ".", cwd=module)
 
@@ -85,7 +83,6 @@ def test_wazero_is_linked_only_without_cgo(module: Path, cgo: bool) -> None:
     assert ("wazero" in linked) is not cgo
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("system", ["windows/amd64", "darwin/arm64", "linux/arm64", "linux/arm"])
 def test_cross_compiles_without_a_c_compiler(module: Path, system: str, tmp_path: Path) -> None:
     goos, goarch = system.split("/")
@@ -103,7 +100,6 @@ def test_cross_compiles_without_a_c_compiler(module: Path, system: str, tmp_path
     assert (tmp_path / "example").stat().st_size > 1 << 20
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("system", "target"), [("linux/arm64", "linux-aarch64"), ("windows/amd64", "windows-x86_64")])
 def test_cross_compiles_with_zig(module: Path, system: str, target: str, tmp_path: Path) -> None:
     """As the README says; what is for 64-bit Arm runs under an emulator."""
@@ -120,7 +116,6 @@ def test_cross_compiles_with_zig(module: Path, system: str, target: str, tmp_pat
         assert done.returncode == 0 and done.stdout.split()[0] == str(vectors()[2][0].argmax()), done.stderr
 
 
-@pytest.mark.timeout(600)
 def test_runs_on_another_machine(module: Path, tmp_path: Path) -> None:
     go("test", "-c", "-o", str(tmp_path / "tests"), cwd=module, cgo=False, GOARCH="arm64")
     command = [tool("qemu-aarch64"), tmp_path / "tests", "-test.run", "Golden|Pictures|Batches"]
@@ -137,7 +132,6 @@ def test_package_is_small_and_holds_its_weights_once(tmp_path: Path, wazero: Non
     assert [path.name for path in files if part in path.read_bytes()] == ["digits.amg"]
 
 
-@pytest.mark.timeout(600)
 def test_package_without_a_fallback_says_that_it_needs_cgo(tmp_path: Path) -> None:
     files = packages.write(digits(), "go", tmp_path, packages.About("digits", fallback=False))
     assert not any(path.suffix in (".wasm", ".sum") for path in files)
@@ -161,7 +155,6 @@ def test_command_says_that_the_package_needs_cgo_without_emscripten(
     assert "emscripten" not in capsys.readouterr().err
 
 
-@pytest.mark.timeout(600)
 def test_memory_that_runs_out_at_any_allocation_is_an_error_and_nothing_is_lost(tmp_path: Path) -> None:
     module = with_tests(Faulty.of(digits()), tmp_path / "go", fallback=False)
     said = go("test", "-v", "-run", "RunsOut", ".", cwd=module, FAULTS=str(Shortage(tmp_path / "numbers").path))
@@ -181,7 +174,6 @@ def photos(tmp_path_factory: pytest.TempPathFactory, wazero: None) -> Path:
 
 
 @WAYS
-@pytest.mark.timeout(600)
 def test_squeezenet_sees_what_it_saw(photos: Path, cgo: bool) -> None:
     go("test", "-count=1", ".", cwd=photos, cgo=cgo)
 
@@ -192,7 +184,6 @@ def test_files_are_formatted(module: Path) -> None:
 
 
 @WAYS
-@pytest.mark.timeout(600)
 def test_example_classifies_a_picture(module: Path, cgo: bool, tmp_path: Path) -> None:
     pixels, _, scores = vectors()
     Image.fromarray(pixels[0]).save(tmp_path / "digit.png")
@@ -201,7 +192,6 @@ def test_example_classifies_a_picture(module: Path, cgo: bool, tmp_path: Path) -
 
 
 @WAYS
-@pytest.mark.timeout(600)
 def test_two_packages_in_one_program(cgo: bool, tmp_path: Path, wazero: None) -> None:
     nets.two_in_two_out(tmp_path / "both.onnx")
     both = build(tmp_path / "both.onnx", name="net_linux")
@@ -247,7 +237,6 @@ func main() {
     go("vet", "./example", cwd=tmp_path / "one")
 
 
-@pytest.mark.timeout(600)
 def test_program_in_the_documentation(tmp_path: Path) -> None:
     packages.write(replace(digits(), name="net"), "go", tmp_path / "net", packages.About("example.com/me/net"))
     pixels, _, scores = vectors()

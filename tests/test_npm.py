@@ -101,7 +101,6 @@ def test_threads_in_node(project: Path, cases: Path) -> None:
     node("--test", JS / "threads.test.mjs", cwd=project, PACKAGE=project, CASES=cases)
 
 
-@pytest.mark.timeout(600)
 def test_threads_in_chromium(project: Path, cases: Path) -> None:
     npm_packages()
     test = JS / "isolation.test.mjs"

@@ -72,7 +72,6 @@ def pictures(lenet: am.Built, folder: Path) -> list[dict[str, str]]:
     return list(found.values())
 
 
-@pytest.mark.timeout(600)
 def test_pages_in_chromium(lenet: am.Built, hosts: dict[str, ThreadingHTTPServer], tmp_path: Path) -> None:
     npm_packages()
     given = {kind: f"http://127.0.0.1:{host.server_address[1]}/" for kind, host in hosts.items()}
@@ -85,7 +84,6 @@ def test_pages_in_chromium(lenet: am.Built, hosts: dict[str, ThreadingHTTPServer
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]
 
 
-@pytest.mark.timeout(600)
 def test_photos_in_chromium(tmp_path: Path) -> None:
     built = squeezenet()
     tool("emcc")

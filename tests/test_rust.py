@@ -111,13 +111,11 @@ def crate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.mark.timeout(600)
 def test_tests_of_the_package_pass(crate: Path) -> None:
     said = runs("test", cwd=crate)
     assert said.count("test result: ok") >= 5 and "golden_vectors ... ok" in said and "ignored; 0" in said
 
 
-@pytest.mark.timeout(600)
 def test_squeezenet_sees_what_it_saw(tmp_path: Path) -> None:
     packages.write(squeezenet(), "rust", tmp_path)
     data = with_tests(tmp_path, ROOT / "tests" / "rust" / "squeezenet" / "photos.rs")
@@ -128,13 +126,11 @@ def test_squeezenet_sees_what_it_saw(tmp_path: Path) -> None:
     assert "sees_what_it_saw ... ok" in runs("test", cwd=place)
 
 
-@pytest.mark.timeout(600)
 def test_package_is_formatted_and_clippy_has_nothing_to_say(crate: Path) -> None:
     runs("fmt", "--all", "--check", cwd=crate)
     runs("clippy", "--all-targets", "--", "-D", "warnings", cwd=crate)
 
 
-@pytest.mark.timeout(600)
 def test_documentation_has_no_broken_links_and_the_crate_is_small(crate: Path) -> None:
     done = cargo("doc", cwd=crate, RUSTDOCFLAGS="-D warnings")
     assert done.returncode == 0, done.stderr
@@ -143,7 +139,6 @@ def test_documentation_has_no_broken_links_and_the_crate_is_small(crate: Path) -
     assert made.stat().st_size < 400_000
 
 
-@pytest.mark.timeout(600)
 def test_example_classifies_a_picture(crate: Path, tmp_path: Path) -> None:
     pixels, _, scores = vectors()
     Image.fromarray(pixels[0]).save(tmp_path / "digit.pgm")
@@ -165,7 +160,6 @@ def program(folder: Path, main: str, crates: dict[str, Path]) -> Path:
     return folder
 
 
-@pytest.mark.timeout(600)
 def test_two_packages_in_one_program_one_with_its_weights_beside(tmp_path: Path) -> None:
     nets.two_in_two_out(tmp_path / "both.onnx")
     packages.write(build(tmp_path / "both.onnx", name="Both_2"), "rust", tmp_path / "both_2")
@@ -205,7 +199,6 @@ def integers(path: Path) -> Path:
     return path
 
 
-@pytest.mark.timeout(600)
 def test_tensors_of_integers(tmp_path: Path) -> None:
     packages.write(build(integers(tmp_path / "integers.onnx")), "rust", tmp_path / "integers")
     main = """
@@ -232,7 +225,6 @@ fn main() -> integers::Result<()> {
     runs("test", "-q", "--doc", cwd=tmp_path / "integers")
 
 
-@pytest.mark.timeout(600)
 def test_structs_lie_as_in_c(crate: Path, tmp_path: Path) -> None:
     structs = [struct for struct in header().structs if struct.fields]
     names = {struct.name: struct.name.replace("amg_", "digits_") for struct in structs}
@@ -252,7 +244,6 @@ def test_structs_lie_as_in_c(crate: Path, tmp_path: Path) -> None:
     assert runs("run", "-q", cwd=app) == want and len(want.split()) > 20
 
 
-@pytest.mark.timeout(600)
 def test_program_in_the_documentation(tmp_path: Path) -> None:
     packages.write(replace(digits(), name="net"), "rust", tmp_path / "net")
     pixels, _, scores = vectors()
@@ -261,7 +252,6 @@ def test_program_in_the_documentation(tmp_path: Path) -> None:
     assert runs("run", "-q", cwd=app).split()[0] == str(scores[1].argmax())
 
 
-@pytest.mark.timeout(600)
 def test_names_of_the_model_cannot_break_the_package(tmp_path: Path) -> None:
     path = nets.tiny(tmp_path / "t.onnx", name=HOSTILE, x=f"x{HOSTILE}", y=f"y{HOSTILE}")
     packages.write(build(path), "rust", tmp_path / "out", packages.About("hostile"))

@@ -83,7 +83,6 @@ def bundled_by_esbuild(digits: Path, folder: Path, options: str = "") -> Path:
     return place / "out"
 
 
-@pytest.mark.timeout(600)
 def test_pages(digits: Path, tmp_path: Path) -> None:
     folders = {
         "web-plain": (checkout("web-plain", digits, tmp_path, "digits"), r"^1 \(\d+%\)$"),
