@@ -14,7 +14,7 @@ import pytest
 
 import amalgamate
 from amalgamate import cli
-from tools import ROOT, tool
+from tools import ROOT, package, tool
 
 DATA = ROOT / "amalgamate" / "data"
 
@@ -22,7 +22,7 @@ DATA = ROOT / "amalgamate" / "data"
 @pytest.fixture(scope="module")
 def train() -> ModuleType:
     """The training script as a module."""
-    pytest.importorskip("sklearn")
+    package("sklearn")
     spec = importlib.util.spec_from_file_location("train_digits", ROOT / "examples" / "digits" / "train.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)

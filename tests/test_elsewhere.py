@@ -16,7 +16,7 @@ from amalgamate.ops import Case, registry
 from amalgamate.writers import c_source
 from machines import BIG_ENDIAN, EMULATED, program
 from test_kernels import by_winograd, rounding
-from tools import tool
+from tools import package, tool
 
 SOURCE = Path(__file__).parent / "c" / "cases.c"
 WASM = ["-sSTANDALONE_WASM", "-sALLOW_MEMORY_GROWTH=1", "-DAMG_NO_FILE", "-DAMG_NO_THREADS"]
@@ -53,7 +53,7 @@ def native(program: Path) -> Callable[[bytes], bytes]:
 
 
 def webassembly(program: Path) -> Callable[[bytes], bytes]:
-    wasmtime = pytest.importorskip("wasmtime")
+    wasmtime = package("wasmtime")
 
     def run(given: bytes) -> bytes:
         before, after = program.with_suffix(".in"), program.with_suffix(".out")

@@ -10,7 +10,7 @@ import harness
 from amalgamate import reference
 from amalgamate.graph import Array, Graph
 from amalgamate.importers import read
-from tools import shared
+from tools import package, shared
 
 FACES = {"people-1": 87, "people-13": 16, "people-19": 36}  # scores over 0.7
 
@@ -27,7 +27,7 @@ def photo(name: str) -> Array:
 
 
 def twin(x: Array, model: str) -> dict[str, Array]:
-    ort = pytest.importorskip("onnxruntime")
+    ort = package("onnxruntime")
     quiet = ort.SessionOptions()
     quiet.log_severity_level = 3  # the twin lists its weights among its inputs, each of which is a warning
     session = ort.InferenceSession(str(shared(f"data/face/{model}.onnx")), quiet, providers=["CPUExecutionProvider"])
@@ -56,7 +56,7 @@ def test_equals_its_onnx_twin(slim: Graph, name: str) -> None:
 
 def test_decoded_it_equals_the_twin_with_post_processing(slim: Graph) -> None:
     """slim-320.onnx also decodes the boxes against its anchors, which are constants in it: centre and size, then corners."""
-    onnx = pytest.importorskip("onnx")
+    onnx = package("onnx")
     nodes = onnx.load(str(shared("data/face/slim-320.onnx"))).graph.node
     known = {n.output[0]: onnx.numpy_helper.to_array(n.attribute[0].t) for n in nodes if n.op_type == "Constant"}
     centre_variance, size, centre, size_variance = (known[k] for k in ("378", "380", "382", "385"))

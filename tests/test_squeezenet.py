@@ -17,7 +17,7 @@ import harness
 from amalgamate import reference
 from amalgamate.graph import Array, Graph
 from amalgamate.importers import caffe_net, caffe_weights, prototxt, read
-from tools import shared
+from tools import package, shared
 
 PROTOTXT, WEIGHTS = "data/squeezenet/SqueezeNet_deploy.prototxt", "data/squeezenet/squeezenet_compressed.net"
 MEAN = (104, 117, 123)  # blue, green, red
@@ -117,7 +117,7 @@ def test_predictions_of_the_prototxt_as_it_is(
 
 def test_numpy_c_and_onnx_runtime_agree(padded: Graph) -> None:
     """ONNX Runtime on a network said again from the prototxt, without our operators."""
-    onnx, ort = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    onnx, ort = package("onnx"), package("onnxruntime")
     x = photo("cat")
     session = ort.InferenceSession(as_onnx(onnx, padded).SerializeToString(), providers=["CPUExecutionProvider"])
     (expected,) = session.run(["pool_final"], {"data": x})

@@ -15,7 +15,7 @@ import amalgamate as am
 import nets
 from amalgamate import toolchains
 from amalgamate.writers import c_source
-from tools import tool
+from tools import package, tool
 
 LABELS = [f"digit {i}" for i in range(10)]
 
@@ -108,7 +108,7 @@ def _stub(returns: bool) -> Callable[..., int | None]:
 
 @pytest.mark.parametrize("kind", ["lenet.wasm", "lenet.scalar.wasm"])
 def test_wasmtime_gives_the_native_results(module: Path, lenet: am.Built, kind: str) -> None:
-    wasmtime = pytest.importorskip("wasmtime")
+    wasmtime = package("wasmtime")
     store = wasmtime.Store()
     code = wasmtime.Module(store.engine, (module.parent / kind).read_bytes())
     stubs = [wasmtime.Func(store, i.type, _stub(bool(i.type.results))) for i in code.imports]
@@ -127,7 +127,7 @@ def test_wasmtime_gives_the_native_results(module: Path, lenet: am.Built, kind: 
 
 
 def test_modules_are_small_and_need_no_system(module: Path) -> None:
-    wasmtime = pytest.importorskip("wasmtime")
+    wasmtime = package("wasmtime")
     for kind in ("lenet.wasm", "lenet.scalar.wasm"):
         data = (module.parent / kind).read_bytes()
         imports = [i.name for i in wasmtime.Module(wasmtime.Engine(), data).imports]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
 
 import pytest
 
@@ -20,7 +23,15 @@ def tool(name: str) -> str:
     return path
 
 
-def absent(why: str) -> None:
+def package(name: str) -> ModuleType:
+    """A Python package; without it the test is skipped, and fails where CI is set."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        absent(f"{error}: scripts/setup.sh --tests installs it")
+
+
+def absent(why: str) -> NoReturn:
     """Skips the running test because something is not installed; fails it where CI is set."""
     if CI:
         pytest.fail(why)
