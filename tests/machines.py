@@ -40,7 +40,8 @@ def runner(target: str) -> list[str]:
 def program(target: str, sources: Sequence[str | Path], out: Path, *flags: str | Path) -> list[str]:
     """Compiles a program for a machine; returns the command that runs it."""
     needs_zig()
-    command = [*zig.command(find(target)), *flags, *sources, "-o", out, "-lm"]
+    # Stripped, as libraries are: else zig makes the C library of the machine a second time.
+    command = [*zig.command(find(target)), "-s", *flags, *sources, "-o", out, "-lm"]
     done = subprocess.run([*map(str, command)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return [*runner(target), str(out)]
