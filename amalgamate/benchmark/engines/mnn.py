@@ -17,9 +17,14 @@ PACKAGE = "mnn"
 environment = unlimited
 
 
+# The converter's log would install packages of its own with pip, and send what it does; without it the converter does without.
+CONVERT = "import sys; sys.modules['MNN.tools.utils.log'] = None; from MNN.tools.mnnconvert import main; main()"
+
+
 def prepare(model: Path, shapes: Mapping[str, Shape], folder: Path) -> list[Path]:
     made = folder / "model.mnn"
-    tool = [sys.executable, "-c", "from MNN.tools.mnnconvert import main; main()"]
+    # What mnnconvert calls: the command itself also installs packages, some older than ONNX needs, and reports its use.
+    tool = [sys.executable, "-c", "import sys, _tools; _tools.mnnconvert(sys.argv)"]
     flags = ["-f", "ONNX", "--modelFile", str(model), "--MNNModel", str(made), "--bizCode", "bench"]
     done = subprocess.run([*tool, *flags], capture_output=True, text=True, errors="replace", cwd=folder)
     if done.returncode != 0 or not made.is_file():
