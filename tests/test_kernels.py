@@ -120,6 +120,11 @@ def test_winograd(inputs: int, outputs: int, height: int, width: int, pad: int, 
     check(Case(op, values if residual else values[:3], (1, 2) if values[2] is not None else (1,)))
 
 
+def test_a_layer_of_microseconds_goes_the_direct_way_in_the_plan_and_in_c() -> None:
+    x, w = (1, 48, 8, 8), (16, 48, 3, 3)  # Winograd's way would be faster by count
+    check(Case(Conv(kernel=(3, 3), pads=(1, 1, 1, 1)), operands(0, x, w), (1,)))
+
+
 @DRAWN
 @given(windows(depthwise=True))
 def test_depthwise(case: Case) -> None:

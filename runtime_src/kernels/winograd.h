@@ -1,8 +1,8 @@
 /* winograd.h - convolutions of stride 1 by Winograd's F(4x4, 3x3) and F(2x2, 5x5): 36 products in place of 144 and 100.
  *
  * Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, with points 0, +-1, +-2, infinity.
- * Input tiles of 6x6 become 36 matrices [tiles][channels], weights 36 of [channels][outputs], whose products become
- * tiles of outputs. Weights are transformed anew for each block of tiles, in cache, which takes time but no memory. */
+ * Input tiles of 6x6 become 36 matrices V [tiles][channels], weights 36 of [channels][outputs], whose products become tiles
+ * of outputs. Weights are transformed anew for each block of tiles, in cache, which takes time but no memory. */
 #ifndef AMG_KERNELS_WINOGRAD_H
 #define AMG_KERNELS_WINOGRAD_H
 
@@ -15,6 +15,7 @@
 #define AMG_WINOGRAD_FEWEST_TILES 56
 #define AMG_WINOGRAD_V_FLOATS (256 * 1024)   /* at most, unless the fewest tiles need more: transformed input */
 #define AMG_WINOGRAD_U_FLOATS 4096           /* per matrix: transformed weights that stay in the second-level cache */
+#define AMG_WINOGRAD_FEW 4                   /* tiles of a layer that have kernels of their own where registers are many */
 #define AMG_WINOGRAD_M_FLOATS (98 * 16)      /* per matrix and output along a tile: products, which bound the scratch */
 
 typedef struct amg_winograd_layer { /* one group */
@@ -32,9 +33,21 @@ typedef struct amg_winograd_cut {
     int64_t rows, columns, tiles;  /* of tiles per image, and of all images */
     int64_t block, blocks;         /* tiles of a block, and how many blocks */
     int64_t panels, depth;         /* outputs / 16 and channels of the weights that are transformed at a time */
-    int64_t v_step;                /* floats from one transformed matrix to the next, off powers of two */
-    int64_t v_floats, u_floats, m_floats, zeros;
+    int64_t v_floats, u_floats, m_floats, zeros; /* for each thread */
 } amg_winograd_cut;
+
+/* Some tiles of a layer, and their inputs transformed. */
+typedef struct amg_winograd_tiles {
+    int64_t first, count;
+    float *v;
+    int64_t v_step;     /* floats from one matrix of V to the next, off powers of two */
+    const float *zeros; /* as many as there are channels */
+} amg_winograd_tiles;
+
+/* How threads share a layer: by items, blocks of tiles times slices of outputs. */
+typedef struct amg_winograd_share {
+    int64_t block, slice;
+} amg_winograd_share;
 
 #ifndef AMG_WINOGRAD_BELOW
 #define AMG_WINOGRAD_BELOW 0.9 /* of the direct way's time: Winograd's is taken where it needs less */
@@ -57,7 +70,14 @@ static inline int amg_winograd_pays(const amg_winograd_cut *cut, int64_t c, int6
 {
     const double taps = (double)((7 - cut->size) * (7 - cut->size));
     const double direct = taps * (double)c * (double)amg_round_up(n, AMG_LANES) * (double)pixels;
-    return (double)cut->blocks * amg_winograd_cost(cut->size, cut->block, c, n) < AMG_WINOGRAD_BELOW * direct;
+    const double time = (double)cut->blocks * amg_winograd_cost(cut->size, cut->block, c, n);
+    return direct >= AMG_WINOGRAD_LEAST && time < AMG_WINOGRAD_BELOW * direct;
+}
+
+/* Floats from one matrix of V to the next, off powers of two. */
+static inline int64_t amg_winograd_v_step(int64_t tiles, int64_t c)
+{
+    return amg_round_up(tiles * c, AMG_LANES) + AMG_LANES;
 }
 
 /* Cuts a layer of `images` maps of oh x ow outputs and kernels of taps x taps; 0 where a count does not fit. */
@@ -81,47 +101,51 @@ static inline int amg_winograd_cut_of(int64_t images, int64_t oh, int64_t ow, in
     cut->panels = AMG_MIN(AMG_WINOGRAD_U_FLOATS / c, AMG_WINOGRAD_M_FLOATS * cut->size / cut->block) / AMG_LANES;
     cut->panels = AMG_MIN(lanes, AMG_MAX(2, cut->panels));
     cut->depth = AMG_MIN(c, AMG_WINOGRAD_U_FLOATS / AMG_LANES / cut->panels);
-    cut->v_step = amg_round_up(cut->block * c, AMG_LANES) + AMG_LANES;
-    cut->v_floats = 36 * cut->v_step;
+    cut->v_floats = 36 * amg_winograd_v_step(cut->block, c);
     cut->u_floats = 36 * (cut->panels * cut->depth + 1) * AMG_LANES;
     cut->m_floats = 36 * cut->block * cut->panels * AMG_LANES;
     cut->zeros = amg_round_up(c, AMG_LANES);
     return 1;
 }
 
-/* Cuts blocks smaller and outputs into slices, of which *slice gets the size, so that `threads` threads end soonest by a
- * count of instructions: each item transforms its input, and its weights. Needs no more scratch than before. */
-static inline void amg_winograd_spread(amg_winograd_cut *cut, int64_t c, int64_t n, int64_t groups, int64_t threads,
-                                       int64_t *slice)
+/* Cuts blocks smaller and outputs into slices so that `threads` threads end soonest by a count of instructions: each item
+ * transforms its weights, and its input, which takes less than to fetch what another thread transformed. Of equal blocks
+ * and slices it tries the largest of each count; none needs more scratch than before. */
+static inline amg_winograd_share amg_winograd_spread(const amg_winograd_cut *cut, int64_t c, int64_t n, int64_t groups,
+                                                     int64_t threads)
 {
+    const int64_t panels = (n + AMG_LANES - 1) / AMG_LANES;
+    amg_winograd_share best = {cut->block, panels * AMG_LANES};
     double least = INFINITY;
-    *slice = n;
-    for (int64_t tiles = cut->block; threads > 1 && tiles > 0; tiles = (tiles - 1) / 8 * 8) {
-        for (int64_t width = n; width > 0; width = (width - 1) / (2 * AMG_LANES) * (2 * AMG_LANES)) {
-            const int64_t items = (cut->tiles + tiles - 1) / tiles * ((n + width - 1) / width) * groups;
-            const double item = amg_winograd_cost(cut->size, tiles, c, width);
+    for (int64_t high = cut->block; threads > 1 && high > 0; high = (high - 1) / 8 * 8) {
+        const int64_t blocks = (cut->tiles + high - 1) / high, tiles = (cut->tiles + blocks - 1) / blocks;
+        for (int64_t width = panels; width > 0; width--) {
+            const int64_t slices = (panels + width - 1) / width, items = blocks * slices * groups;
+            width = (panels + slices - 1) / slices;
+            const double item = amg_winograd_cost(cut->size, tiles, c, width * AMG_LANES);
             const double time = item * (double)((items + threads - 1) / threads);
             if (time < least) {
                 least = time;
-                cut->block = tiles;
-                *slice = width;
+                best = (amg_winograd_share){tiles, width * AMG_LANES};
             }
         }
     }
-    cut->blocks = (cut->tiles + cut->block - 1) / cut->block;
-    cut->v_step = amg_round_up(cut->block * c, AMG_LANES) + AMG_LANES;
+    return best;
 }
 
-/* Bytes of scratch that run needs. */
+/* Bytes of scratch that each thread needs. */
 static inline int64_t amg_winograd_scratch(const amg_winograd_cut *cut)
 {
     return 4 * (cut->v_floats + cut->u_floats + cut->m_floats + cut->zeros);
 }
 
 typedef struct amg_winograd_kernels {
-    /* Outputs [n0, n1) of block `block` of the tiles; n0 is a multiple of 16. */
-    void (*run)(const amg_winograd_layer *l, const amg_winograd_cut *cut, int64_t block, int64_t n0, int64_t n1,
-                float *scratch);
+    /* Channels [c0, c1) of tile `tile` of some to their V; c0 is a multiple of 16. */
+    void (*input)(const amg_winograd_layer *l, const amg_winograd_cut *cut, const amg_winograd_tiles *s, int64_t tile,
+                  int64_t c0, int64_t c1);
+    /* Outputs [n0, n1) of some tiles; n0 is a multiple of 16. scratch: u_floats + m_floats. */
+    void (*output)(const amg_winograd_layer *l, const amg_winograd_cut *cut, const amg_winograd_tiles *s, int64_t n0,
+                   int64_t n1, float *scratch);
 } amg_winograd_kernels;
 AMG_KERNELS(winograd);
 
