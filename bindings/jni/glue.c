@@ -122,7 +122,14 @@ static jbyteArray glue_meta(JNIEnv *env, jclass type, jlong model, jbyteArray ke
     return glue_bytes(env, found);
 }
 
-static jint glue_session_new(JNIEnv *env, jclass type, jlong model, jint threads, jint isa, jlongArray session)
+static int32_t glue_progress(void *stop, int32_t layer, int32_t layers)
+{
+    (void)layer, (void)layers;
+    return *(volatile int32_t *)stop;
+}
+
+/* While a run is under way, a number that is not 0 in the direct buffer `stop` has it end before its next layer. */
+static jint glue_session_new(JNIEnv *env, jclass type, jlong model, jint threads, jint isa, jobject stop, jlongArray session)
 {
     amg_session_options options = {0};
     amg_session *made = NULL;
@@ -132,6 +139,8 @@ static jint glue_session_new(JNIEnv *env, jclass type, jlong model, jint threads
     options.struct_size = sizeof options;
     options.threads = threads;
     options.isa = isa;
+    options.user = (*env)->GetDirectBufferAddress(env, stop);
+    options.progress = options.user ? glue_progress : NULL;
     status = amg_session_new(HANDLE(amg_model, model), &options, &made);
     handle = (jlong)(intptr_t)made;
     (*env)->SetLongArrayRegion(env, session, 0, 1, &handle);
@@ -272,7 +281,7 @@ static const struct {
     {"sessionShape", "(JII)[J", (void *)glue_session_shape},
     {"label", "(JI)[B", (void *)glue_label},
     {"meta", "(J[B)[B", (void *)glue_meta},
-    {"sessionNew", "(JII[J)I", (void *)glue_session_new},
+    {"sessionNew", "(JII" BUFFER "[J)I", (void *)glue_session_new},
     {"sessionFree", "(J)V", (void *)glue_session_free},
     {"message", "(J)[B", (void *)glue_message},
     {"setShape", "(JI[J)I", (void *)glue_set_shape},

@@ -30,7 +30,7 @@ func (e *expiring) Err() error {
 
 // many is so large a batch that a run of it outlasts whatever may keep a goroutine from being told of its context.
 func many(v vector) map[string]Tensor {
-	const batch = 1 << 14
+	const batch = 1 << 12
 	var x []float32
 	for i := 0; i < batch; i++ {
 		x = append(x, v.floats()...)

@@ -17,6 +17,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /** Runs the jar of the digit network: DigitsTest GOLDEN MODEL.amg CYCLES. */
 public final class DigitsTest {
@@ -124,6 +125,38 @@ public final class DigitsTest {
         s.run();
         for (int i = 0; i < 3; i++) {
             near(Arrays.copyOfRange(s.read(0), i * 10, i * 10 + 10), vectors.get(i).scores);
+        }
+    }
+
+    /** Runs that are cancelled from another thread: the batch is so large that a run outlasts what keeps that from its turn. */
+    private static void cancelled(Vector v) throws Exception {
+        int count = 1 << 12;
+        float[] x = new float[count * SIZE];
+        for (int i = 0; i < count; i++) {
+            System.arraycopy(v.values, 0, x, i * SIZE, SIZE);
+        }
+        try (Model m = Model.open()) {
+            Session s = m.newSession();
+            s.setShape(0, count, 1, 8, 8);
+            s.cancel(); // nothing is under way: the next run is not cancelled
+            AtomicBoolean ended = new AtomicBoolean();
+            for (int i = 0; i < 3; i++) {
+                s.write(0, x);
+                s.run();
+                near(Arrays.copyOf(s.read(0), 10), v.scores);
+                ended.set(false);
+                Thread other = new Thread(() -> {
+                    while (!ended.get()) {
+                        s.cancel();
+                    }
+                });
+                other.start();
+                fails("cancelled", Code.CANCELLED, "before layer", s::run);
+                ended.set(true);
+                other.join();
+            }
+            s.close();
+            s.cancel();
         }
     }
 
@@ -265,6 +298,7 @@ public final class DigitsTest {
         }
         check(vectors.size() >= 20, "golden vectors");
         golden(vectors);
+        cancelled(vectors.get(0));
         threads(vectors);
         faults(vectors.get(0), args[1]);
         cycles(vectors.get(0).values, Integer.parseInt(args[2]));

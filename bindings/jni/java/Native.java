@@ -50,7 +50,7 @@ final class Native {
 
     static native byte[] meta(long model, byte[] key);
 
-    static native int sessionNew(long model, int threads, int isa, long[] session);
+    static native int sessionNew(long model, int threads, int isa, ByteBuffer stop, long[] session);
 
     static native void sessionFree(long session);
 

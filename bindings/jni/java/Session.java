@@ -13,6 +13,7 @@ public final class Session implements AutoCloseable {
     /** What is freed, apart from the object that users hold. */
     private static final class State implements Runnable {
         final Handle handle;
+        final ByteBuffer stop = ByteBuffer.allocateDirect(Integer.BYTES); // what the native session looks at while it runs
         long session;
 
         State(Handle handle) {
@@ -32,7 +33,7 @@ public final class Session implements AutoCloseable {
     Session(Handle handle, int threads, int isa, int inputCount, int outputCount) {
         state = new State(handle);
         long[] made = new long[1];
-        int status = Native.sessionNew(handle.use(), threads, isa, made);
+        int status = Native.sessionNew(handle.use(), threads, isa, state.stop, made);
         if (status != 0) {
             handle.drop();
             throw Native.fault(status, null);
@@ -119,8 +120,17 @@ public final class Session implements AutoCloseable {
     /** Runs the network on what the inputs hold. */
     public void run() {
         synchronized (state) {
+            state.stop.putInt(0, 0);
             check(Native.run(open()));
         }
+    }
+
+    /**
+     * Ends the run that is under way in another thread, if there is one, before its next layer: it throws an exception with
+     * {@link Code#CANCELLED}. The session may run again when its inputs are written anew.
+     */
+    public void cancel() {
+        state.stop.putInt(0, 1);
     }
 
     /**
