@@ -18,7 +18,7 @@ from weakref import finalize
 import numpy as np
 
 from amalgamate.errors import AmalgamateError
-from amalgamate.predictor.handle import Array, Handle, Owner, Session, closed
+from amalgamate.predictor.handle import Array, Handle, Owner, Progress, Session, closed
 from amalgamate.predictor.library import Library
 from amalgamate.predictor.picture import FORMATS, pixels
 
@@ -56,16 +56,23 @@ class Model:
 
     `data` names a .amg file, or is its bytes, for a library that embeds no model; without it NAME.amg beside the library
     is taken. `isa` is "auto", or for comparison "sse2", "avx2" or "avx512" on x86-64, "neon" on 64-bit Arm, and "scalar"
-    where there are no vectors; `threads` is how many a run may use. Raises E100 (no such file), E150 (not a library of a
-    pair), E153 (the runtime refuses).
+    where there are no vectors; `threads` is how many a run may use. `progress(layer, layers)` is called before each layer:
+    where it returns something true the run ends, with E153; what it raises, the run raises. A pickled model is without it.
+    Raises E100 (no such file), E150 (not a library of a pair), E153 (the runtime refuses).
     """
 
     def __init__(
-        self, library: Path | str, data: Path | str | bytes | None = None, *, isa: str = "auto", threads: int = 1
+        self,
+        library: Path | str,
+        data: Path | str | bytes | None = None,
+        *,
+        isa: str = "auto",
+        threads: int = 1,
+        progress: Progress | None = None,
     ) -> None:
         if isa not in ISAS:
             raise AmalgamateError("E107", f"isa '{isa}'", fix=f"Choose one of {', '.join(ISAS)}")
-        self._path, self._isa, self._threads = Path(library), isa, threads
+        self._path, self._isa, self._threads, self._progress = Path(library), isa, threads, progress
         self._data = Path(data) if isinstance(data, str) else data
         self._api = Library(self._path)
         self._handle = self._open()
@@ -202,7 +209,7 @@ class Model:
         session: Session | None = getattr(self._local, "session", None)
         if session is None:
             owner = Owner()
-            session = self._handle.session(owner, ISAS[self._isa], self._threads)
+            session = self._handle.session(owner, ISAS[self._isa], self._threads, self._progress)
             self._local.owner, self._local.session = owner, session
         return session
 
@@ -221,7 +228,11 @@ class Model:
         return status
 
     def _run(self, session: Session) -> None:
-        self._check("run", session)
+        try:
+            self._check("run", session)
+        finally:
+            if session.raised:
+                raise session.raised.pop() from None
 
     def _reshape(self, session: Session, i: int, shape: tuple[int, ...]) -> None:
         tensor, dims = self.inputs[i], self._api.ffi.new("int64_t[]", list(shape))

@@ -18,7 +18,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ctypes import POINTER, byref, c_char_p, c_float, c_int32, c_int64, c_size_t, c_uint32, c_void_p
 from math import prod
 from pathlib import Path
@@ -34,6 +34,7 @@ INPUT, OUTPUT, MAX_NDIM = 0, 1, 8
 E_ARGUMENT, E_UNSUPPORTED, E_SHAPE, E_FILE = -1, -6, -7, -8  # as amg.h numbers them
 _TYPES = {1: ("float32", "f"), 2: ("int64", "q")}  # AMG_F32, AMG_I64: name, format of a memoryview
 _FORMATS = {1: 1, 3: 2, 4: 4}  # channels -> AMG_GRAY8, AMG_RGB8, AMG_RGBA8
+Progress = Callable[[int, int], object]
 _ISAS = {"auto": 0, "scalar": 1, "sse2": 2, "avx2": 3, "avx512": 4, "neon": 5, "wasm": 6}
 
 
@@ -75,10 +76,13 @@ class _Options(ctypes.Structure):  # amg_options
     ]  # fmt: skip
 
 
+_Progress = ctypes.CFUNCTYPE(c_int32, c_void_p, c_int32, c_int32)
+
+
 class _SessionOptions(ctypes.Structure):  # amg_session_options
     _fields_ = [
         ("struct_size", c_size_t), ("threads", c_int32), ("isa", c_int32), ("arena", c_void_p), ("arena_size", c_size_t),
-        ("progress", c_void_p), ("user", c_void_p), ("flags", c_uint32),
+        ("progress", _Progress), ("user", c_void_p), ("flags", c_uint32),
     ]  # fmt: skip
 
 
@@ -147,13 +151,46 @@ class _Place:
         return copied.cast(self.format, self.shape) if self.shape else copied.cast(self.format)
 
 
+class _Steps:
+    """Calls `progress` for C, through which no exception can go: the run ends, and raises it then.
+
+    Ctrl-C may interrupt `ask` before its first line, where Python prints that and returns anything. Hence `next`.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.callback = progress, _Progress(self.ask)
+        self.next = 0  # the layer that C asks about next
+        self.error: BaseException | None = None
+
+    def ask(self, _: Any, layer: int, layers: int) -> bool:
+        try:
+            if layer != self.next:
+                raise KeyboardInterrupt
+            self.next = (layer + 1) % layers
+            stops = bool(self.progress(layer, layers))
+        except BaseException as error:
+            self.error, stops = error, True
+        self.next *= not stops
+        return stops
+
+    def end(self) -> None:
+        error, self.error = self.error or (KeyboardInterrupt() if self.next else None), None
+        self.next = 0
+        if error is not None:
+            raise error
+
+
 class _Session:
     """One thread's session, and the lock under which it runs, reads and is freed. It ends with its thread."""
 
-    def __init__(self, handle: _Handle, counts: tuple[int, int], options: tuple[str, int]) -> None:
+    def __init__(
+        self, handle: _Handle, counts: tuple[int, int], options: tuple[str, int], progress: Progress | None
+    ) -> None:
         self.handle, self.call, self.counts = handle, handle.call, counts
         self.lock, self.pointer, self.closed = threading.Lock(), c_void_p(), True
-        given = _SessionOptions(ctypes.sizeof(_SessionOptions), options[1], _ISAS[options[0]])
+        self.steps = _Steps(progress) if progress else None
+        asked = self.steps.callback if self.steps else _Progress()
+        given = _SessionOptions(ctypes.sizeof(_SessionOptions), options[1], _ISAS[options[0]], progress=asked)
         status = self.call("session_new", handle.pointer, byref(given), byref(self.pointer))
         if status:
             raise Error(_text(self.call("strerror", status)) or "", status)
@@ -171,6 +208,8 @@ class _Session:
         if self.closed:
             raise InputError("the model is closed", E_ARGUMENT)
         status = int(self.call(name, self.pointer, *arguments))
+        if self.steps:
+            self.steps.end()
         if status < 0:
             kind = InputError if status in (E_ARGUMENT, E_SHAPE) else Error
             raise kind(_text(self.call("errmsg", self.pointer)) or "", status)
@@ -192,7 +231,8 @@ class Model:
 
     `data` names a .amg file, or is its bytes, for a library that embeds no model; without it NAME.amg beside the library is
     taken. `isa` is "auto", or "sse2", "avx2" or "avx512" on x86-64, "neon" on 64-bit Arm, and "scalar" where there are no
-    vectors; `threads` is how many a run may use.
+    vectors; `threads` is how many a run may use. `progress(layer, layers)` is called before each layer: where it returns
+    something true the run ends, with code -9; what it raises, the run raises. A pickled model is without it.
     """
 
     def __init__(
@@ -202,7 +242,9 @@ class Model:
         *,
         isa: str = "auto",
         threads: int = 1,
+        progress: Progress | None = None,
     ) -> None:
+        self._progress = progress
         self._library, self._data, self._options = Path(library), data, (isa, threads)
         if isa not in _ISAS:
             raise InputError(f"isa '{isa}' is none of {', '.join(_ISAS)}", E_ARGUMENT)
@@ -321,7 +363,7 @@ class Model:
         session: _Session | None = getattr(self._local, "session", None)
         if session is None:
             with self._lock:
-                session = _Session(self._opened(), (len(self.inputs), len(self.outputs)), self._options)
+                session = _Session(self._opened(), (len(self.inputs), len(self.outputs)), self._options, self._progress)
                 self._local.session = session
                 self._sessions.add(session)
         return session
