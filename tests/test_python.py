@@ -406,6 +406,13 @@ def test_missing_and_damaged_files_say_where(package: Any, tmp_path: Path) -> No
             with pytest.raises(twin.Error) as caught:
                 twin.Model(library, given)
             assert caught.value.code == code
+    weights = digits().data[:-1] + bytes([digits().data[-1] ^ 0x55])
+    (tmp_path / "given.amg").write_bytes(weights)
+    for given in (weights, tmp_path / "given.amg"):
+        with pytest.raises(twin.Error, match="checksum of the weights"):
+            twin.Model(package.library(), given)
+        with pytest.raises(AmalgamateError, match=r"E153.*checksum of the weights"):
+            am.Model(package.library(), given)
     with pytest.raises(twin.Error, match=r"none\.amg") as caught:
         twin.Model(library, tmp_path / "none.amg")
     assert caught.value.code == -8

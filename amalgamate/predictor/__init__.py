@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 INPUT, OUTPUT = 0, 1  # AMG_INPUT, AMG_OUTPUT
 _SHAPE = -7  # AMG_E_SHAPE
+_VERIFY = 2  # AMG_OPEN_VERIFY
 _DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype(np.float32), 2: np.dtype(np.int64)}  # AMG_F32, AMG_I64
 ISAS = {"auto": 0, "scalar": 1, "sse2": 2, "avx2": 3, "avx512": 4, "neon": 5, "wasm": 6}
 
@@ -181,7 +182,7 @@ class Model:
         keep: Any = None
         if isinstance(self._data, bytes):
             keep = api.ffi.from_buffer(self._data)
-            given |= {"data": keep, "size": len(self._data)}
+            given |= {"data": keep, "size": len(self._data), "flags": _VERIFY}
         options = api.new("options *", given)
         beside = self._path.with_suffix(".amg")
         if self._data is None and api.call("open", options, out) != 0 and beside.is_file():
@@ -189,6 +190,7 @@ class Model:
         if isinstance(self._data, Path):
             if not self._data.is_file():
                 raise AmalgamateError("E100", f"'{self._data}' does not exist", fix="Name a .amg file")
+            options.flags = _VERIFY
             status = api.call("open_file", os.fsencode(self._data), options, out)
         else:
             status = 0 if out[0] else api.call("open", options, out)

@@ -35,13 +35,14 @@ static jint glue_open(JNIEnv *env, jclass type, jbyteArray path, jobject data, j
         if (!name) {
             return AMG_E_MEMORY;
         }
+        options.flags = AMG_OPEN_VERIFY;
         status = amg_open_file((const char *)name, &options, &made);
         (*env)->ReleaseByteArrayElements(env, path, name, JNI_ABORT);
     } else {
         if (data) {
             options.data = (*env)->GetDirectBufferAddress(env, data);
             options.size = (size_t)(*env)->GetDirectBufferCapacity(env, data);
-            options.flags = (uintptr_t)options.data % 64 ? AMG_OPEN_COPY : 0;
+            options.flags = AMG_OPEN_VERIFY | ((uintptr_t)options.data % 64 ? AMG_OPEN_COPY : 0);
         }
         status = amg_open(&options, &made);
     }

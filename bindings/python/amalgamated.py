@@ -30,7 +30,7 @@ try:
 except ImportError:  # works without
     numpy = None  # type: ignore[assignment]
 
-INPUT, OUTPUT, MAX_NDIM = 0, 1, 8
+INPUT, OUTPUT, MAX_NDIM, OPEN_VERIFY = 0, 1, 8, 2
 E_ARGUMENT, E_UNSUPPORTED, E_SHAPE, E_FILE = -1, -6, -7, -8  # as amg.h numbers them
 _TYPES = {1: ("float32", "f"), 2: ("int64", "q")}  # AMG_F32, AMG_I64: name, format of a memoryview
 _FORMATS = {1: 1, 3: 2, 4: 4}  # channels -> AMG_GRAY8, AMG_RGB8, AMG_RGBA8
@@ -336,11 +336,12 @@ class Model:
         options = _Options(ctypes.sizeof(_Options), errbuf=ctypes.cast(said, c_char_p), errbuf_size=512)
         data, beside = self._data, self._library.with_suffix(".amg")
         if isinstance(data, bytes):
-            options.data, options.size = ctypes.cast(c_char_p(data), c_void_p), len(data)
+            options.data, options.size, options.flags = ctypes.cast(c_char_p(data), c_void_p), len(data), OPEN_VERIFY
         status = self._call("open", byref(options), byref(out)) if data is None or isinstance(data, bytes) else -1
         if status and data is None and beside.is_file():
             data = self._data = beside
         if data is not None and not isinstance(data, bytes):
+            options.flags = OPEN_VERIFY
             status = self._call("open_file", os.fsencode(data), byref(options), byref(out))
         if status:
             raise Error(f"{_text(self._call('strerror', status))}: {_text(said.value)}", status)

@@ -7,6 +7,7 @@ import com.example.digits.TensorInfo;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.nio.file.Paths;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -224,8 +225,14 @@ public final class DigitsTest {
         data.put(good).flip();
         ByteBuffer damaged = buffer(bad.length);
         damaged.put(bad).flip();
-        try (Model m = Model.open(); Session s = m.newSession(); Model file = Model.open(path); Model memory = Model.open(data)) {
-            near(run(file, v.values), v.scores);
+        Path file = Files.createTempFile("damaged", ".amg");
+        byte[] weights = good.clone();
+        weights[good.length - 1] ^= 0x55;
+        Files.write(file, weights);
+        ByteBuffer other = buffer(good.length);
+        other.put(weights).flip();
+        try (Model m = Model.open(); Session s = m.newSession(); Model named = Model.open(path); Model memory = Model.open(data)) {
+            near(run(named, v.values), v.scores);
             near(run(memory, v.values), v.scores);
             float[] x = v.values;
             fails("short input", Code.SHAPE, "64 elements, not 63", () -> run(m, new float[63]));
@@ -248,6 +255,9 @@ public final class DigitsTest {
             fails("negative k", Code.ARGUMENT, "negative", () -> m.classify(v.pixels, 8, 8, -1));
             fails("no file", Code.FILE, "nothing.amg", () -> Model.open("nothing.amg"));
             fails("damaged", Code.CHECKSUM, "", () -> Model.open(damaged));
+            fails("damaged weights", Code.CHECKSUM, "weights", () -> Model.open(other));
+            fails("damaged file", Code.CHECKSUM, "weights", () -> Model.open(file.toString()));
+            Files.delete(file);
             fails("cut off", Code.FORMAT, "header", () -> Model.open(buffer(30)));
             fails("heap data", Code.ARGUMENT, "direct", () -> Model.open(ByteBuffer.allocate(9)));
             fails("threads", Code.ARGUMENT, "", () -> m.newSession(1 << 20, 0));

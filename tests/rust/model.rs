@@ -225,6 +225,13 @@ fn faults_have_codes_and_leave_the_model_usable() {
     let mut damaged = fs::read(file("digits.amg")).unwrap();
     damaged[300] ^= 0x55;
     fails(Model::open_bytes(&damaged), Code::Checksum, "");
+    damaged[300] ^= 0x55;
+    *damaged.last_mut().unwrap() ^= 0x55;
+    let path = std::env::temp_dir().join(format!("damaged-{}.amg", std::process::id()));
+    fs::write(&path, &damaged).unwrap();
+    fails(Model::open_bytes(&damaged), Code::Checksum, "weights");
+    fails(Model::open_file(&path), Code::Checksum, "weights");
+    fs::remove_file(path).unwrap();
     fails(Model::open_bytes(&damaged[..30]), Code::Format, "");
     fails(opened(Options { threads: 1 << 20, ..Options::default() }), Code::Argument, "");
     fails(opened(Options { threads: usize::MAX, ..Options::default() }), Code::Argument, "");
