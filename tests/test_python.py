@@ -223,6 +223,21 @@ def test_takes_pictures_of_every_kind(package: Any, tmp_path: Path) -> None:
 # -- threads --------------------------------------------------------------------------------------------------------
 
 
+def test_a_batch_leaves_the_shape_of_other_calls_alone(model: Any) -> None:
+    pixels, _, scores = vectors()
+    for _ in range(2):
+        assert np.abs(model.run(None, {"image": floats(pixels[:3])})[0] - scores[:3]).max() <= 1e-5
+        assert model.classify(pixels[1])[0].class_index == scores[1].argmax()
+        assert np.abs(model.run(None, {"image": floats(pixels[:1])})[0] - scores[:1]).max() <= 1e-5
+
+
+def test_flat_buffers_have_the_shape_of_the_input(package: Any) -> None:
+    pixels, _, scores = vectors()
+    with package.Model() as model:
+        model.run(None, {"image": floats(pixels[:3])})
+        assert np.abs(model.run(None, {"image": floats(pixels[:1]).tobytes()})[0] - scores[:1]).max() <= 1e-5
+
+
 def test_eight_threads_give_the_same_results(model: Any) -> None:
     x = floats(vectors()[0])
     wanted = [model.run(None, {"image": v[None]})[0].tobytes() for v in x]
@@ -416,7 +431,7 @@ def test_missing_and_damaged_files_say_where(package: Any, tmp_path: Path) -> No
     with pytest.raises(twin.Error, match=r"none\.amg") as caught:
         twin.Model(library, tmp_path / "none.amg")
     assert caught.value.code == -8
-    with pytest.raises(twin.Error, match="embeds no model") as caught:
+    with pytest.raises(twin.Error, match=r"embeds no model; there is no .*/tiny\.amg") as caught:
         twin.Model(library)
     assert caught.value.code == -1
     assert twin.Model(library, built.data).inputs[0].name == "x"

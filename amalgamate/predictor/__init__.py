@@ -129,7 +129,7 @@ class Model:
         """
         rows = pixels(image)
         height, width, channels = rows.shape
-        session, ffi = self._session(), self._api.ffi
+        session, ffi = self._session(reshaped=False), self._api.ffi
         with session.lock:
             data = ffi.from_buffer(rows)
             place = (width, height, rows.strides[0], FORMATS[channels])
@@ -206,10 +206,11 @@ class Model:
             found.append(TensorInfo(self._api.text(info.name) or "", shape, _DTYPES[int(info.dtype)]))
         return found
 
-    def _session(self) -> Session:
+    def _session(self, reshaped: bool = True) -> Session:
+        """This thread's session, or a new one; `reshaped`: it may be at other shapes than the model's."""
         self._handle.opened()
         session: Session | None = getattr(self._local, "session", None)
-        if session is None:
+        if session is None or (session.shapes and not reshaped):
             owner = Owner()
             session = self._handle.session(owner, ISAS[self._isa], self._threads, self._progress)
             self._local.owner, self._local.session = owner, session
@@ -244,6 +245,8 @@ class Model:
             raise AmalgamateError("E151", what)
         self._api.check(status, said)
         session.shapes[i] = shape
+        if shape == tensor.shape:
+            del session.shapes[i]
         session.views.clear()
 
     def _view(self, session: Session, kind: int, i: int) -> Array:

@@ -272,7 +272,7 @@ class Model:
         return total.hexdigest()
 
     def run(self, outputs: Sequence[str] | None, feeds: Mapping[str, Any]) -> list[Any]:
-        """The outputs named, or all, for buffers by input name. A flat buffer has the shape that the input has now."""
+        """The outputs named, or all, for buffers by input name. A flat buffer has the shape of the input."""
         for name in feeds:
             _index(self.inputs, "input", name)
         wanted = range(len(self.outputs)) if not outputs else [_index(self.outputs, "output", n) for n in outputs]
@@ -292,7 +292,7 @@ class Model:
     def classify(self, image: Any, top_k: int = 5) -> list[Prediction]:
         """The best classes of a picture: a file, its bytes, a Pillow image, or pixels [height, width(, 3 or 4)] in RGB order."""
         data, (height, width, channels) = _pixels(image)
-        session = self._session()
+        session = self._session(reshaped=False)
         with session.lock:
             session.check("set_image", 0, data, width, height, width * channels, _FORMATS[channels])
             session.check("run")
@@ -344,7 +344,8 @@ class Model:
             options.flags = OPEN_VERIFY
             status = self._call("open_file", os.fsencode(data), byref(options), byref(out))
         if status:
-            raise Error(f"{_text(self._call('strerror', status))}: {_text(said.value)}", status)
+            missing = f"; there is no {beside.resolve()}" if data is None else ""
+            raise Error(f"{_text(self._call('strerror', status))}: {_text(said.value)}{missing}", status)
         return out
 
     def _opened(self) -> _Handle:
@@ -360,9 +361,10 @@ class Model:
         self._call("tensor_info", self._opened().pointer, kind, i, byref(tensor))
         return tensor.info()
 
-    def _session(self) -> _Session:
+    def _session(self, reshaped: bool = True) -> _Session:
+        """This thread's session, or a new one; `reshaped`: it may be at other shapes than the model's."""
         session: _Session | None = getattr(self._local, "session", None)
-        if session is None:
+        if session is None or not (reshaped or [p.shape for p in session.inputs] == [t.shape for t in self.inputs]):
             with self._lock:
                 session = _Session(self._opened(), (len(self.inputs), len(self.outputs)), self._options, self._progress)
                 self._local.session = session
@@ -385,7 +387,7 @@ class Model:
             raise InputError(
                 f"input '{info.name}' expects {info.dtype}, got elements of format '{view.format}'", E_ARGUMENT
             )
-        shape = tuple(view.shape or ()) if view.ndim > 1 and format not in ("B", "c") else place.shape
+        shape = tuple(view.shape or ()) if view.ndim > 1 and format not in ("B", "c") else info.shape
         if shape != place.shape:
             session.check("set_shape", i, (c_int64 * len(shape))(*shape), len(shape))
             session.locate()
