@@ -247,6 +247,18 @@ public final class DigitsTest {
             fails("heap buffer", Code.ARGUMENT, "not direct", () -> s.write(0, ByteBuffer.allocate(256)));
             fails("short buffer", Code.SHAPE, "256 bytes, not 252", () -> s.write(0, buffer(252)));
             fails("read-only buffer", Code.ARGUMENT, "read-only", () -> s.read(0, buffer(40).asReadOnlyBuffer()));
+            fails("null map", Code.ARGUMENT, "null", () -> m.run(null));
+            fails("null pixels", Code.ARGUMENT, "null", () -> m.classify(null, 8, 8, 1));
+            fails("null pixels", Code.ARGUMENT, "null", () -> s.classify((ByteBuffer) null, 8, 8, 1));
+            fails("null path", Code.ARGUMENT, "null", () -> Model.open((String) null));
+            fails("null data", Code.ARGUMENT, "null", () -> Model.open((ByteBuffer) null));
+            fails("null key", Code.ARGUMENT, "null", () -> m.meta(null));
+            fails("null shape", Code.ARGUMENT, "null", () -> s.setShape(0, (long[]) null));
+            fails("null floats", Code.ARGUMENT, "null", () -> s.write(0, (float[]) null));
+            fails("null longs", Code.ARGUMENT, "null", () -> s.write(0, (long[]) null));
+            fails("null buffer", Code.ARGUMENT, "null", () -> s.read(0, (ByteBuffer) null));
+            fails("no axes", Code.SHAPE, "axes", () -> s.setShape(0));
+            fails("a negative axis", Code.SHAPE, "not positive", () -> s.setShape(0, -1, 1, 8, 8));
             fails("wrong rank", Code.SHAPE, "axes", () -> s.setShape(0, 64));
             fails("too many axes", Code.SHAPE, "", () -> s.setShape(0, new long[9]));
             fails("wrong channels", Code.SHAPE, "", () -> s.setShape(0, 1, 2, 8, 8));

@@ -52,7 +52,7 @@ public final class Session implements AutoCloseable {
      */
     public void setShape(int input, long... shape) {
         synchronized (state) {
-            check(Native.setShape(open(), input, shape));
+            check(Native.setShape(open(), input, ModelException.given(shape, "the shape")));
             java.util.Arrays.fill(inputs, null);
             java.util.Arrays.fill(outputs, null);
         }
@@ -86,7 +86,7 @@ public final class Session implements AutoCloseable {
      */
     public void write(int input, float[] values) {
         synchronized (state) {
-            fits(input(input), values.length, TensorInfo.FLOAT32);
+            fits(input(input), ModelException.given(values, "the array").length, TensorInfo.FLOAT32);
             check(Native.floats(open(), Native.INPUT, input, values));
         }
     }
@@ -99,7 +99,7 @@ public final class Session implements AutoCloseable {
      */
     public void write(int input, long[] values) {
         synchronized (state) {
-            fits(input(input), values.length, TensorInfo.INT64);
+            fits(input(input), ModelException.given(values, "the array").length, TensorInfo.INT64);
             check(Native.longs(open(), Native.INPUT, input, values));
         }
     }
@@ -155,7 +155,7 @@ public final class Session implements AutoCloseable {
      */
     public void read(int output, float[] values) {
         synchronized (state) {
-            fits(output(output), values.length, TensorInfo.FLOAT32);
+            fits(output(output), ModelException.given(values, "the array").length, TensorInfo.FLOAT32);
             check(Native.floats(open(), Native.OUTPUT, output, values));
         }
     }
@@ -168,7 +168,7 @@ public final class Session implements AutoCloseable {
      */
     public void read(int output, long[] values) {
         synchronized (state) {
-            fits(output(output), values.length, TensorInfo.INT64);
+            fits(output(output), ModelException.given(values, "the array").length, TensorInfo.INT64);
             check(Native.longs(open(), Native.OUTPUT, output, values));
         }
     }
@@ -199,7 +199,8 @@ public final class Session implements AutoCloseable {
      * @return them, best first
      */
     public List<Prediction> classify(byte[] pixels, int width, int height, int k) {
-        return classify(pixels, null, 0, pixels.length, width, height, k);
+        int bytes = ModelException.given(pixels, "the array of pixels").length;
+        return classify(pixels, null, 0, bytes, width, height, k);
     }
 
     /**
@@ -212,7 +213,7 @@ public final class Session implements AutoCloseable {
      * @return them, best first
      */
     public List<Prediction> classify(ByteBuffer pixels, int width, int height, int k) {
-        if (!pixels.isDirect()) {
+        if (!ModelException.given(pixels, "the buffer").isDirect()) {
             throw new ModelException(Code.ARGUMENT, "the buffer is not direct");
         }
         return classify(null, pixels, pixels.position(), pixels.remaining(), width, height, k);
@@ -299,7 +300,7 @@ public final class Session implements AutoCloseable {
     }
 
     private static void direct(TensorInfo info, ByteBuffer buffer) {
-        if (!buffer.isDirect()) {
+        if (!ModelException.given(buffer, "the buffer").isDirect()) {
             throw new ModelException(Code.ARGUMENT, "the buffer is not direct");
         }
         if (buffer.remaining() != info.bytes()) {
