@@ -3,6 +3,7 @@
 #include "amg.h"
 
 #include <jni.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define HANDLE(type, value) ((type *)(intptr_t)(value))
@@ -50,6 +51,22 @@ static jint glue_open(JNIEnv *env, jclass type, jbyteArray path, jobject data, j
     (*env)->SetLongArrayRegion(env, model, 0, 1, &handle);
     (*env)->SetByteArrayRegion(env, said, 0, SAID, (const jbyte *)message);
     return status;
+}
+
+/* Memory for weights, aligned so that they are used where they lie. It is never freed, lies outside Java's heap, and does not
+ * count as one of its direct buffers, of which there may be little. */
+static jobject glue_memory(JNIEnv *env, jclass type, jint bytes)
+{
+    char *memory = (char *)malloc((size_t)bytes + 64);
+    jobject buffer = NULL;
+    (void)type;
+    if (memory) {
+        buffer = (*env)->NewDirectByteBuffer(env, memory + (64 - (uintptr_t)memory % 64) % 64, bytes);
+    }
+    if (!buffer) {
+        free(memory);
+    }
+    return buffer;
 }
 
 static void glue_close(JNIEnv *env, jclass type, jlong model)
@@ -274,6 +291,7 @@ static const struct {
     void *function;
 } glue_table[] = {
     {"open", "([B" BUFFER "[J[B)I", (void *)glue_open},
+    {"memory", "(I)" BUFFER, (void *)glue_memory},
     {"close", "(J)V", (void *)glue_close},
     {"strerror", "(I)[B", (void *)glue_strerror},
     {"count", "(JI)I", (void *)glue_count},
