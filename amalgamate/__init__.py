@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from amalgamate.graph import Array, ImageSpec, Shape
     from amalgamate.plan import Plan
     from amalgamate.predictor import Model, Prediction
+    from amalgamate.predictor.handle import Progress
     from amalgamate.writers.c_source import Options
 
 __all__ = ["AmalgamateError", "Built", "Image", "Model", "Prediction", "__version__", "build", "load"]
@@ -109,19 +110,21 @@ def build(
     return Built(identifier(graph.name), planned, model_file.write(planned), options)
 
 
-def load(path: Path | str, *, isa: str = "auto", threads: int = 1) -> Model:
-    """Loads what `compile` made, or a .amg file, for which the whole runtime is compiled once and kept.
+def load(path: Path | str, *, isa: str = "auto", threads: int = 1, progress: Progress | None = None) -> Model:
+    """Loads what `compile` made, or a .amg file, for which the whole runtime is compiled once and kept. Options are
+    those of Model.
 
     Raises E100, E150 and E153; E140 and E141 where the runtime has to be compiled and cannot.
     """
     from amalgamate.predictor import Model
 
     if Path(path).suffix != ".amg":
-        return Model(path, isa=isa, threads=threads)
+        return Model(path, isa=isa, threads=threads, progress=progress)
     from amalgamate import toolchains
     from amalgamate.writers import c_source
 
-    return Model(toolchains.cached(c_source.runtime_pair(), "native"), path, isa=isa, threads=threads)
+    library = toolchains.cached(c_source.runtime_pair(), "native")
+    return Model(library, path, isa=isa, threads=threads, progress=progress)
 
 
 def __getattr__(name: str) -> Any:

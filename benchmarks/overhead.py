@@ -1,15 +1,16 @@
 """Microseconds that a call of the digit network takes from each language, and what that adds to the same call from C.
 The call from Go is measured with cgo, and without it, where wazero runs the network as WebAssembly.
 
-Every language runs in turn, several rounds of it; a figure is the best batch of 1,000 calls that it had. --network takes one
-of networks.py instead, in batches of 5: its runs take milliseconds.
+Every language runs in turn, several rounds of it, each right after C; a figure is the best batch of 1,000 calls that it had.
+--network takes one of networks.py instead, each call by itself: its runs take milliseconds.
 
-With THREADS each program runs again, at once, with that many threads on one model. Printed are medians over the rounds: how
-many times the calls per second of one thread, how many times those of C with as many threads in the same round, and how many
-times the processor time of one thread's call. The first is at most the number of cores, and tells on a machine that nobody
-else uses; the last tells on any of locks and caches that threads fight for, though not of what they wait for asleep.
+With THREADS each program runs again, at once, with that many threads on one model. Printed are medians over the rounds: calls
+per second with one thread and with all, how many times as many that is, and the same of the C before it. Calls per second
+are those of all threads over the time of the slowest, so the gain is at most the number of cores; what C misses of that
+is the machine's. The last column is how many times the processor time of one thread's call: it tells, on a machine in use
+too, of locks and caches that threads fight for, though not of what they wait for asleep.
 
-overhead.py [--network NAME] [--seconds S] [--rounds N] [--threads THREADS]
+overhead.py [--network NAME] [--seconds S] [--rounds N] [--threads THREADS] [--only LANGUAGE ...]
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def measure(name: str, library: str, seconds: float, threads: int, batch: int) -
     import amalgamated
 
     model: Any = am.load(library) if name == "cffi" else amalgamated.Model(library)
-    best, rates, done = [float("inf")] * threads, [0.0] * threads, [0] * threads
+    best, took, done = [float("inf")] * threads, [0.0] * threads, [0] * threads
 
     def calls(at: int) -> None:
         feeds = {tensor.name: np.zeros(tensor.shape, np.float32) for tensor in model.inputs}
@@ -102,7 +103,7 @@ def measure(name: str, library: str, seconds: float, threads: int, batch: int) -
             end = time.perf_counter()
             best[at] = min(best[at], end - before)
             count += batch
-        rates[at], done[at] = count / (end - start), count
+        took[at], done[at] = end - start, count
 
     workers = [threading.Thread(target=calls, args=(at,)) for at in range(threads)]
     cpu = time.process_time()
@@ -111,11 +112,12 @@ def measure(name: str, library: str, seconds: float, threads: int, batch: int) -
     for worker in workers:
         worker.join()
     cpu = time.process_time() - cpu
-    print(f"{name} {best[0] * 1e9 / batch:.1f} {sum(rates):.2f} {cpu * 1e9 / sum(done):.1f}")
+    print(f"{name} {best[0] * 1e9 / batch:.1f} {sum(done) / max(took):.2f} {cpu * 1e9 / sum(done):.1f}")
 
 
 # Microseconds of a call, calls per second, and nanoseconds of processor time of a call, by the number of threads.
 Turn = dict[int, tuple[float, float, float]]
+Beside = tuple[Turn, Turn]  # of a language, and of C right before it
 
 
 def turn(command: list[str], seconds: float, threads: list[int], batch: int) -> dict[str, Turn]:
@@ -134,6 +136,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--only", nargs="+", default=[], metavar="LANGUAGE")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     parser.add_argument("--library", help=argparse.SUPPRESS)
     parser.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
@@ -145,27 +148,33 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         commands = prepare(networks.write(folder, given.network) if given.network else DATA, folder)
-        rounds: list[dict[str, Turn]] = []
-        batch = 5 if given.network else 1000
+        rounds: list[dict[str, Beside]] = []
+        batch = 1 if given.network else 1000
         for _ in range(given.rounds):
-            turns = (turn(command, given.seconds, numbers, batch) for command in commands.values())
-            rounds.append({name: measured for program in turns for name, measured in program.items()})
+            rounds.append({})
+            for program in given.only or [name for name in commands if name != "C"]:
+                c = turn(commands["C"], given.seconds, numbers, batch)["C"]
+                found = turn(commands[program], given.seconds, numbers, batch)
+                rounds[-1] |= {name: (measured, c) for name, measured in found.items()}
     show(rounds, given.threads)
 
 
-def show(rounds: list[dict[str, Turn]], threads: int) -> None:
+def show(rounds: list[dict[str, Beside]], threads: int) -> None:
     """Prints the table."""
-    best = {name: min(found[name][1][0] for found in rounds) for name in rounds[0]}
+    c = min(turn[1][0] for found in rounds for _, turn in found.values())
     print(f"{'call from':18}{'us':>10}{'more than C':>13}{'limit':>7}", end="")
-    print(f"{threads:>5} threads{'of C':>7}{'CPU':>6}" if threads > 1 else "")
-    for name, us in best.items():
+    print(f"{'1 thread/s':>12}{f'{threads} threads/s':>13}{'gain':>7}{'C gains':>9}{'CPU':>6}" if threads > 1 else "")
+    print(f"{'C':18}{c:10.2f}")
+    for name in rounds[0]:
+        us = min(found[name][0][1][0] for found in rounds)
         limit = LIMITS.get(name.partition("-")[0], "")
-        print(f"{name:18}{us:10.2f}{us - best['C']:13.2f}{limit:>7}", end="")
+        print(f"{name:18}{us:10.2f}{us - c:13.2f}{limit:>7}", end="")
         if threads > 1:
-            more = statistics.median(found[name][threads][1] / found[name][1][1] for found in rounds)
-            of_c = statistics.median(found[name][threads][1] / found["C"][threads][1] for found in rounds)
-            cpu = statistics.median(found[name][threads][2] / found[name][1][2] for found in rounds)
-            print(f"{more:12.2f}x{of_c:7.2f}{cpu:6.2f}", end="")
+            turns = [found[name] for found in rounds]
+            one, all = (statistics.median(own[count][1] for own, _ in turns) for count in (1, threads))
+            gain, of_c = (statistics.median(turn[at][threads][1] / turn[at][1][1] for turn in turns) for at in (0, 1))
+            cpu = statistics.median(own[threads][2] / own[1][2] for own, _ in turns)
+            print(f"{one:12.1f}{all:13.1f}{gain:6.2f}x{of_c:8.2f}x{cpu:6.2f}", end="")
         print()
 
 

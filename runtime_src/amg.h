@@ -35,7 +35,7 @@ extern "C" {
 #define AMG_E_UNSUPPORTED (-6) /* an operator, type or instruction set that this build does not hold */
 #define AMG_E_SHAPE (-7)       /* shapes that do not fit each other, or too large for this machine */
 #define AMG_E_FILE (-8)        /* the file could not be opened or read */
-#define AMG_E_CANCELLED (-9)   /* the progress callback asked to stop */
+#define AMG_E_CANCELLED (-9)   /* the run was cancelled */
 
 /* Kinds of tensor, for amg_tensor_count, amg_tensor_info and amg_data. */
 #define AMG_INPUT 0

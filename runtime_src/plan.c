@@ -95,7 +95,7 @@ static int32_t plan_infer(amg_plan *p, const amg_plan_options *o)
     for (int32_t i = 0; i < m->input_count; i++) {
         amg_value *v = p->values + m->inputs[i];
         if (!amg_shape_fits(v->dtype, v->ndim, v->dim, &v->count)) {
-            return amg_say(o->message, o->message_size, AMG_E_SHAPE, "input too large for this machine",
+            return amg_say(o->message, o->message_size, AMG_E_SHAPE, "an axis of an input is not positive, or the input too large for this machine",
                            m->slots[m->inputs[i]].name);
         }
         v->pitch = plan_width(v);

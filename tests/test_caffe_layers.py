@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import amalgamate as am
 import caffe_layers as caffe
 from amalgamate import reference
 from amalgamate.graph import Array, Graph
@@ -317,6 +318,19 @@ def test_slice(tmp_path: Path, params: str, axis: int, points: list[int]) -> Non
 ])  # fmt: skip
 def test_reshape(tmp_path: Path, params: str, shape: tuple[int, ...]) -> None:
     same(single(tmp_path, "Reshape", f"reshape_param {{ {params} }}", X), X.reshape(shape))
+
+
+@pytest.mark.parametrize(
+    "dims, shape", [("dim: 1 dim: 60", (4, 60)), ("dim: 1 dim: -1", (4, 60)), ("dim: 1 dim: 0 dim: 20", (4, 3, 20))]
+)
+def test_a_reshape_that_writes_out_a_batch_of_one_follows_another(
+    tmp_path: Path, dims: str, shape: tuple[int, ...]
+) -> None:
+    x = numbers(4, 3, 4, 5)
+    path = write(tmp_path, net(one("Reshape", f"reshape_param {{ shape {{ {dims} }} }}"), "1 3 4 5"))
+    with am.load(am.build(path).compile()) as opened:
+        (found,) = opened.run(None, {"data": x})
+    same(found, x.reshape(shape))
 
 
 def test_scale_by_a_second_bottom(tmp_path: Path) -> None:

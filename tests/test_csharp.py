@@ -15,6 +15,7 @@ import nets
 from amalgamate import Built, build, packages
 from amalgamate.errors import AmalgamateError
 from amalgamate.packages.csharp import PLATFORMS, namespace, quoted
+from faults import Faulty, Shortage
 from golden_digits import VECTORS, digits, vectors
 from layout import STRUCTS, compiled
 from tools import ROOT, snippet, tool
@@ -36,8 +37,10 @@ namespace Digits
 """
 
 
-def run(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*map(str, words)], cwd=cwd, capture_output=True, text=True, errors="replace")
+def run(*words: str | Path, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*map(str, words)], cwd=cwd, env=os.environ | env, capture_output=True, text=True, errors="replace"
+    )
 
 
 def compile_to(target: str, *words: str | Path, cwd: Path) -> None:
@@ -70,6 +73,16 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_golden_vectors_threads_faults_and_cycles(package: Path) -> None:
     compile_to("test.exe", "-r:digits.dll", ROOT / "tests" / "csharp" / "DigitsTest.cs", cwd=package)
     done = run(tool("mono"), "test.exe", VECTORS, "digits.amg", "1000", cwd=package)
+    assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
+
+
+def test_memory_that_runs_out_at_any_allocation_is_an_error_and_nothing_is_lost(tmp_path: Path) -> None:
+    tool("mono")
+    library(Faulty.of(digits()), tmp_path)
+    (tmp_path / "digits.amg").write_bytes(digits().data)
+    compile_to("test.exe", "-r:digits.dll", ROOT / "tests" / "csharp" / "ShortageTest.cs", cwd=tmp_path)
+    faults = str(Shortage(tmp_path / "numbers").path)
+    done = run(tool("mono"), "test.exe", VECTORS, "digits.amg", cwd=tmp_path, FAULTS=faults)
     assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
 
 

@@ -74,7 +74,7 @@ def test_package_vets_and_its_tests_pass(module: Path, cgo: bool) -> None:
 
 
 def test_tests_pass_under_the_race_detector(module: Path) -> None:
-    go("test", "-race", "-count=1", "-run", "Goroutines|Close|Golden|Faults", ".", cwd=module)
+    go("test", "-race", "-count=1", "-run", "Goroutines|Close|Golden|Faults|Cancel", ".", cwd=module)
 
 
 @WAYS

@@ -6,6 +6,7 @@ import os
 import subprocess
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -78,7 +79,7 @@ def test_memory_that_runs_out_at_any_allocation_is_an_error_and_nothing_is_lost(
 def test_squeezenet_sees_what_it_saw(tmp_path: Path) -> None:
     tool("javac")
     made = make(squeezenet(), tmp_path, "PhotosTest")
-    runs_clean(made, "PhotosTest", SCORES, write_photos(tmp_path))
+    runs_clean(made, "-XX:MaxDirectMemorySize=1m", "PhotosTest", SCORES, write_photos(tmp_path))
 
 
 def test_jar_holds_java_8_classes_and_is_small(made: Made) -> None:
@@ -277,6 +278,25 @@ def test_weights_in_a_file_of_their_own(tmp_path: Path) -> None:
     assert run(tool("javac"), "-cp", jar, "-d", ".", "Two.java", cwd=tmp_path).returncode == 0
     done = run(tool("java"), "-Xcheck:jni", "-cp", os.pathsep.join([jar, "."]), "Two", cwd=tmp_path)
     assert done.stdout == "[0.0, 2.0, 0.0, 3.0, 0.0]\n" and done.stderr == "", done.stderr
+
+
+def test_weights_that_are_missing_cut_or_damaged(tmp_path: Path) -> None:
+    tool("javac")
+    built = replace(digits(), options=replace(digits().options, weights="file"))
+    packages.write(built, "jar", tmp_path, packages.About("com.example.digits"))
+    jar = tmp_path / "digits-0.1.0.jar"
+    assert one(jar, tmp_path) == "3"
+
+    def changed(to: str, change: Callable[[bytes], bytes]) -> str:
+        def entry(name: str, data: bytes) -> tuple[str, bytes] | None:
+            data = change(data) if name.endswith(".amg") else data
+            return (name, data) if data else None
+
+        return one(rewritten(jar, tmp_path / to, entry), tmp_path)
+
+    assert changed("missing.jar", lambda data: b"") == "-8 no resource /native/digits.amg"
+    assert changed("cut.jar", lambda data: data[:-1]) == "-8 resource /native/digits.amg ends too early"
+    assert changed("damaged.jar", lambda data: data[:-1] + bytes([data[-1] ^ 1])).startswith("-5 ")
 
 
 def test_program_in_the_documentation(tmp_path: Path) -> None:

@@ -107,12 +107,14 @@ def test_a_concat_of_many_becomes_a_tree() -> None:
     [
         ("Flatten", (1, 3, 4, 5), {}, (0, -1)),
         ("Flatten", (2, 3, 4), {"axis": -1}, (-1, 4)),
-        ("Flatten", (2, 3), {"axis": 0}, (-1, 6)),
+        ("Flatten", (2, 3), {"axis": 0}, (1, -1)),
+        ("Flatten", (1, 3, 4), {"axis": 0}, (0, -1)),
         ("Squeeze", (2, 3, 1, 1), {"axes": [2, 3]}, (0, 0)),
         ("Squeeze", (1, 3, 1, 5), {}, (-1, 5)),
         ("Unsqueeze", (2, 3), {"axes": [0, -1]}, (1, -1, 3, 1)),
         ("Unsqueeze", (2, 3), {"axes": [2]}, (0, 0, 1)),
         ("Reshape", (1, 8), {"shape": [1, 2, 4]}, (0, 2, 4)),
+        ("Reshape", (1, 3, 8), {"shape": [1, 0, 2, -1]}, (0, 0, 2, -1)),
     ],
 )
 def test_reshapes_follow_other_batch_sizes(

@@ -8,11 +8,13 @@ import io
 import os
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +223,21 @@ def test_takes_pictures_of_every_kind(package: Any, tmp_path: Path) -> None:
 # -- threads --------------------------------------------------------------------------------------------------------
 
 
+def test_a_batch_leaves_the_shape_of_other_calls_alone(model: Any) -> None:
+    pixels, _, scores = vectors()
+    for _ in range(2):
+        assert np.abs(model.run(None, {"image": floats(pixels[:3])})[0] - scores[:3]).max() <= 1e-5
+        assert model.classify(pixels[1])[0].class_index == scores[1].argmax()
+        assert np.abs(model.run(None, {"image": floats(pixels[:1])})[0] - scores[:1]).max() <= 1e-5
+
+
+def test_flat_buffers_have_the_shape_of_the_input(package: Any) -> None:
+    pixels, _, scores = vectors()
+    with package.Model() as model:
+        model.run(None, {"image": floats(pixels[:3])})
+        assert np.abs(model.run(None, {"image": floats(pixels[:1]).tobytes()})[0] - scores[:1]).max() <= 1e-5
+
+
 def test_eight_threads_give_the_same_results(model: Any) -> None:
     x = floats(vectors()[0])
     wanted = [model.run(None, {"image": v[None]})[0].tobytes() for v in x]
@@ -296,6 +313,53 @@ def test_faults_have_codes(package: Any) -> None:
         assert model.run(None, {"image": x})[0].shape == (1, 10)
 
 
+@pytest.mark.parametrize("kind", ["ctypes", "cffi"])
+def test_progress_cancels_and_what_it_raises_comes_out(kind: str, package: Any) -> None:
+    seen: list[tuple[int, int]] = []
+    answer: Any = None
+
+    def progress(layer: int, layers: int) -> object:
+        seen.append((layer, layers))
+        if layer == 2 and isinstance(answer, BaseException):
+            raise answer
+        return layer == 2 and answer
+
+    x, wanted = floats(vectors()[0][:1]), vectors()[2][:1]
+    load = package.Model if kind == "ctypes" else partial(am.load, package.library())
+    with load(progress=progress) as model:
+        for stop in (True, ValueError("stop"), KeyboardInterrupt()):
+            answer, seen[:] = None, []
+            assert np.abs(model.run(None, {"image": x})[0] - wanted).max() <= 1e-5
+            assert seen == [(layer, len(seen)) for layer in range(len(seen))] and len(seen) > 3
+            answer = stop
+            raised = type(stop) if isinstance(stop, BaseException) else (package.Error, AmalgamateError)
+            with pytest.raises(raised, match="cancelled before layer" if answer is True else None) as caught:
+                model.run(None, {"image": x})
+            assert stop is True or caught.value is stop
+            assert stop is not True or kind != "ctypes" or caught.value.code == -9
+            assert seen[-1][0] == 2
+        answer = None
+        assert model.classify(vectors()[0][0])[0].class_index == wanted.argmax()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("kind", ["ctypes", "cffi"])
+def test_an_interrupt_ends_a_run_that_is_asked_for_its_progress(kind: str, package: Any) -> None:
+    """The batch is so large that a run outlasts what keeps the other thread from its turn."""
+    x, wanted = np.repeat(floats(vectors()[0][:1]), 1 << 12, 0), vectors()[2][:1]
+    load = package.Model if kind == "ctypes" else partial(am.load, package.library())
+    begun = threading.Event()
+    with load(progress=lambda layer, layers: begun.set()) as model:
+        for _ in range(5):
+            begun.clear()
+            other = threading.Thread(target=lambda: (begun.wait(), os.kill(os.getpid(), signal.SIGINT)))
+            other.start()
+            with pytest.raises(KeyboardInterrupt):
+                model.run(None, {"image": x})
+            other.join()
+        assert np.abs(model.run(None, {"image": x})[0][-1] - wanted[0]).max() <= 1e-5
+
+
 @pytest.fixture(scope="module")
 def shortage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shortage]:
     made = Shortage(tmp_path_factory.mktemp("faults") / "numbers")
@@ -357,10 +421,17 @@ def test_missing_and_damaged_files_say_where(package: Any, tmp_path: Path) -> No
             with pytest.raises(twin.Error) as caught:
                 twin.Model(library, given)
             assert caught.value.code == code
+    weights = digits().data[:-1] + bytes([digits().data[-1] ^ 0x55])
+    (tmp_path / "given.amg").write_bytes(weights)
+    for given in (weights, tmp_path / "given.amg"):
+        with pytest.raises(twin.Error, match="checksum of the weights"):
+            twin.Model(package.library(), given)
+        with pytest.raises(AmalgamateError, match=r"E153.*checksum of the weights"):
+            am.Model(package.library(), given)
     with pytest.raises(twin.Error, match=r"none\.amg") as caught:
         twin.Model(library, tmp_path / "none.amg")
     assert caught.value.code == -8
-    with pytest.raises(twin.Error, match="embeds no model") as caught:
+    with pytest.raises(twin.Error, match=r"embeds no model; there is no .*/tiny\.amg") as caught:
         twin.Model(library)
     assert caught.value.code == -1
     assert twin.Model(library, built.data).inputs[0].name == "x"

@@ -75,12 +75,15 @@ class Reshape(Op):
 
 def _batch_copied(x: Shape, target: tuple[int, ...]) -> tuple[int, ...]:
     """`target` with a first axis that equals the input's copied from it, so that it follows another batch size."""
-    if x and target and target[0] == x[0] and all(n != 0 for n in target[1:]):
+    if x and target and target[0] == x[0]:
         return (0, *target[1:])
     return target
 
 
 def _flattened(x: Shape, axis: int) -> tuple[int, ...]:
+    """The target of Flatten. A batch of 1 that would be flattened with the rest stays the batch, as in Reshape."""
+    if axis == 0:
+        return (0, -1) if x and x[0] == 1 else (1, -1)
     return (0, -1) if axis == 1 and len(x) > 1 else (-1, prod(x[axis:]))
 
 
@@ -133,5 +136,4 @@ def _caffe_reshape(src: Source, x: Shape, axis: int) -> Reshape:
     middle = tuple(int(n) for n in dims)
     if any(n < -1 for n in middle):
         src.refuse(f"the shape {list(middle)} has an axis below -1")
-    target = (0,) * first + middle + tuple(x[last:])
-    return Reshape(target)
+    return Reshape(_batch_copied(x, (0,) * first + middle + tuple(x[last:])))

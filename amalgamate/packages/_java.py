@@ -82,6 +82,7 @@ class Project:
         """The Java files by path."""
         weights = "".join(f"/{name}" for name in self.weights)
         marks = {"@LIBRARY@": self.library, "@PROPERTY@": f"{self.package}.library", "@WEIGHTS@": weights}
+        marks["@WEIGHTS_BYTES@"] = str(sum(map(len, self.weights.values())))
         texts = {f"{name}.java": binding(f"jni/java/{name}.java", self.built) for name in CLASSES}
         for name, text in texts.items():
             for mark, value in marks.items():

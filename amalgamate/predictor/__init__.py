@@ -18,7 +18,7 @@ from weakref import finalize
 import numpy as np
 
 from amalgamate.errors import AmalgamateError
-from amalgamate.predictor.handle import Array, Handle, Owner, Session, closed
+from amalgamate.predictor.handle import Array, Handle, Owner, Progress, Session, closed
 from amalgamate.predictor.library import Library
 from amalgamate.predictor.picture import FORMATS, pixels
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 INPUT, OUTPUT = 0, 1  # AMG_INPUT, AMG_OUTPUT
 _SHAPE = -7  # AMG_E_SHAPE
+_VERIFY = 2  # AMG_OPEN_VERIFY
 _DTYPES: dict[int, np.dtype[Any]] = {1: np.dtype(np.float32), 2: np.dtype(np.int64)}  # AMG_F32, AMG_I64
 ISAS = {"auto": 0, "scalar": 1, "sse2": 2, "avx2": 3, "avx512": 4, "neon": 5, "wasm": 6}
 
@@ -56,16 +57,23 @@ class Model:
 
     `data` names a .amg file, or is its bytes, for a library that embeds no model; without it NAME.amg beside the library
     is taken. `isa` is "auto", or for comparison "sse2", "avx2" or "avx512" on x86-64, "neon" on 64-bit Arm, and "scalar"
-    where there are no vectors; `threads` is how many a run may use. Raises E100 (no such file), E150 (not a library of a
-    pair), E153 (the runtime refuses).
+    where there are no vectors; `threads` is how many a run may use. `progress(layer, layers)` is called before each layer:
+    where it returns something true the run ends, with E153; what it raises, the run raises. A pickled model is without it.
+    Raises E100 (no such file), E150 (not a library of a pair), E153 (the runtime refuses).
     """
 
     def __init__(
-        self, library: Path | str, data: Path | str | bytes | None = None, *, isa: str = "auto", threads: int = 1
+        self,
+        library: Path | str,
+        data: Path | str | bytes | None = None,
+        *,
+        isa: str = "auto",
+        threads: int = 1,
+        progress: Progress | None = None,
     ) -> None:
         if isa not in ISAS:
             raise AmalgamateError("E107", f"isa '{isa}'", fix=f"Choose one of {', '.join(ISAS)}")
-        self._path, self._isa, self._threads = Path(library), isa, threads
+        self._path, self._isa, self._threads, self._progress = Path(library), isa, threads, progress
         self._data = Path(data) if isinstance(data, str) else data
         self._api = Library(self._path)
         self._handle = self._open()
@@ -121,7 +129,7 @@ class Model:
         """
         rows = pixels(image)
         height, width, channels = rows.shape
-        session, ffi = self._session(), self._api.ffi
+        session, ffi = self._session(reshaped=False), self._api.ffi
         with session.lock:
             data = ffi.from_buffer(rows)
             place = (width, height, rows.strides[0], FORMATS[channels])
@@ -174,7 +182,7 @@ class Model:
         keep: Any = None
         if isinstance(self._data, bytes):
             keep = api.ffi.from_buffer(self._data)
-            given |= {"data": keep, "size": len(self._data)}
+            given |= {"data": keep, "size": len(self._data), "flags": _VERIFY}
         options = api.new("options *", given)
         beside = self._path.with_suffix(".amg")
         if self._data is None and api.call("open", options, out) != 0 and beside.is_file():
@@ -182,6 +190,7 @@ class Model:
         if isinstance(self._data, Path):
             if not self._data.is_file():
                 raise AmalgamateError("E100", f"'{self._data}' does not exist", fix="Name a .amg file")
+            options.flags = _VERIFY
             status = api.call("open_file", os.fsencode(self._data), options, out)
         else:
             status = 0 if out[0] else api.call("open", options, out)
@@ -197,12 +206,13 @@ class Model:
             found.append(TensorInfo(self._api.text(info.name) or "", shape, _DTYPES[int(info.dtype)]))
         return found
 
-    def _session(self) -> Session:
+    def _session(self, reshaped: bool = True) -> Session:
+        """This thread's session, or a new one; `reshaped`: it may be at other shapes than the model's."""
         self._handle.opened()
         session: Session | None = getattr(self._local, "session", None)
-        if session is None:
+        if session is None or (session.shapes and not reshaped):
             owner = Owner()
-            session = self._handle.session(owner, ISAS[self._isa], self._threads)
+            session = self._handle.session(owner, ISAS[self._isa], self._threads, self._progress)
             self._local.owner, self._local.session = owner, session
         return session
 
@@ -221,7 +231,11 @@ class Model:
         return status
 
     def _run(self, session: Session) -> None:
-        self._check("run", session)
+        try:
+            self._check("run", session)
+        finally:
+            if session.raised:
+                raise session.raised.pop() from None
 
     def _reshape(self, session: Session, i: int, shape: tuple[int, ...]) -> None:
         tensor, dims = self.inputs[i], self._api.ffi.new("int64_t[]", list(shape))
@@ -231,6 +245,8 @@ class Model:
             raise AmalgamateError("E151", what)
         self._api.check(status, said)
         session.shapes[i] = shape
+        if shape == tensor.shape:
+            del session.shapes[i]
         session.views.clear()
 
     def _view(self, session: Session, kind: int, i: int) -> Array:

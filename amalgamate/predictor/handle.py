@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
 from weakref import finalize
 
@@ -13,6 +14,7 @@ from amalgamate.errors import AmalgamateError
 from amalgamate.predictor.library import Library
 
 Array = np.ndarray[Any, np.dtype[Any]]
+Progress = Callable[[int, int], object]
 
 
 def closed() -> AmalgamateError:
@@ -26,6 +28,8 @@ class Session:
         self.pointer: Any = None
         self.lock = threading.Lock()
         self.process = os.getpid()
+        self.progress: Any = None  # what C calls before each layer
+        self.raised: list[BaseException] = []  # by that, in the run under way
         self.shapes: dict[int, tuple[int, ...]] = {}  # inputs that are not at their default shape
         self.views: dict[tuple[int, int], Array] = {}  # of tensors by kind and number, until a shape changes
 
@@ -55,10 +59,12 @@ class Handle:
             raise closed()
         return self.pointer
 
-    def session(self, owner: Owner, isa: int, threads: int) -> Session:
+    def session(self, owner: Owner, isa: int, threads: int, progress: Progress | None) -> Session:
         """A new session, which is freed when its owner dies."""
         api, session = self.api, Session()
         given = {"struct_size": api.sizeof("session_options"), "isa": isa, "threads": threads}
+        if progress:
+            given["progress"] = session.progress = _asking(api, progress, session.raised)
         options, out = api.new("session_options *", given), api.new("session **")
         self.sessions[session] = finalize(owner, self._end, session)  # before it is made: from here on the model stays
         with session.lock:
@@ -86,3 +92,13 @@ class Handle:
     def _settle(self) -> None:
         if self.closed and not self.sessions:
             self._free()
+
+
+def _asking(api: Library, progress: Progress, raised: list[BaseException]) -> Any:
+    """`progress` as C calls it. An exception, which cannot go through C, ends the run and is kept in `raised`."""
+    return api.ffi.callback(
+        "int32_t(void *, int32_t, int32_t)",
+        lambda _, layer, layers: bool(progress(layer, layers)),
+        error=1,
+        onerror=lambda _, error, trace: raised.append(error),
+    )

@@ -13,7 +13,7 @@ static double seconds;
 static int batch;
 
 typedef struct result {
-    double best, calls, rate;
+    double best, calls, took;
 } result;
 
 static double now(void)
@@ -45,7 +45,7 @@ static void *calls(void *out)
         end = now();
         r->best = r->best == 0 || end - before < r->best ? end - before : r->best;
     }
-    r->rate = r->calls / (end - start);
+    r->took = end - start;
     free(x);
     free(y);
     amg_session_free(s);
@@ -57,7 +57,7 @@ int main(int argc, char **argv)
     const int threads = argc > 3 ? atoi(argv[2]) : 0;
     result results[64] = {{0, 0, 0}};
     pthread_t all[64];
-    double calls_of_all = 0, total = 0;
+    double calls_of_all = 0, longest = 0;
     clock_t cpu;
     if (threads < 1 || threads > 64) {
         return 2;
@@ -72,10 +72,11 @@ int main(int argc, char **argv)
     for (int i = 0; i < threads; i++) {
         pthread_join(all[i], NULL);
         calls_of_all += results[i].calls;
-        total += results[i].rate;
+        longest = results[i].took > longest ? results[i].took : longest;
     }
     cpu = clock() - cpu;
     amg_close(model);
-    printf("C %.1f %.2f %.1f\n", results[0].best * 1e9 / batch, total, (double)cpu * 1e9 / CLOCKS_PER_SEC / calls_of_all);
+    printf("C %.1f %.2f %.1f\n", results[0].best * 1e9 / batch, calls_of_all / longest,
+           (double)cpu * 1e9 / CLOCKS_PER_SEC / calls_of_all);
     return 0;
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,7 +19,7 @@ import (
 func measure(name string, prepare func() func()) {
 	seconds, threads, batch := number(1), int(number(2)), int(number(3))
 	var group sync.WaitGroup
-	best, rate, done := make([]time.Duration, threads), make([]float64, threads), make([]int, threads)
+	best, took, done := make([]time.Duration, threads), make([]float64, threads), make([]int, threads)
 	began := processorTime()
 	for t := 0; t < threads; t++ {
 		group.Add(1)
@@ -31,21 +32,22 @@ func measure(name string, prepare func() func()) {
 				for i := 0; i < batch; i++ {
 					call()
 				}
-				if took := time.Since(before); calls == 0 || took < best[t] {
-					best[t] = took
+				if ns := time.Since(before); calls == 0 || ns < best[t] {
+					best[t] = ns
 				}
 				calls += batch
 			}
-			rate[t], done[t] = float64(calls)/time.Since(start).Seconds(), calls
+			took[t], done[t] = time.Since(start).Seconds(), calls
 		}(t)
 	}
 	group.Wait()
-	cpu, total, calls := processorTime()-began, 0.0, 0
-	for t := range rate {
-		total += rate[t]
+	cpu, longest, calls := processorTime()-began, 0.0, 0
+	for t := range took {
+		longest = math.Max(longest, took[t])
 		calls += done[t]
 	}
-	fmt.Printf("%s %.1f %.2f %.1f\n", name, float64(best[0].Nanoseconds())/float64(batch), total, float64(cpu)/float64(calls))
+	ns, rate := float64(best[0].Nanoseconds())/float64(batch), float64(calls)/longest
+	fmt.Printf("%s %.1f %.2f %.1f\n", name, ns, rate, float64(cpu)/float64(calls))
 }
 
 // processorTime is that of all threads so far, in nanoseconds.

@@ -9,6 +9,7 @@ namespace Amalgamated
     /// <summary>A network. It may be used from many threads at once: each run takes an idle session, or makes one.</summary>
     public sealed unsafe partial class Model : IDisposable
     {
+        private const uint Copied = Native.AMG_OPEN_VERIFY | Native.AMG_OPEN_COPY;
         private const int Said = 512; // bytes for what opening says when it fails
 
         private readonly ModelHandle handle;
@@ -208,7 +209,7 @@ namespace Amalgamated
                     size = (UIntPtr)data.Length,
                     errbuf = said,
                     errbuf_size = (UIntPtr)Said,
-                    flags = Native.AMG_OPEN_COPY,
+                    flags = path != null ? Native.AMG_OPEN_VERIFY : data.IsEmpty ? 0 : Copied,
                 };
                 said[0] = 0;
                 try

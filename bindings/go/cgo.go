@@ -21,12 +21,20 @@ static int32_t open_model(const void *data, size_t size, const char *path, uint3
     return path ? amg_open_file(path, &options, out) : amg_open(&options, out);
 }
 
-static int32_t new_session(const amg_model *m, int32_t threads, int32_t isa, amg_session **out)
+static int32_t stopped(void *stop, int32_t layer, int32_t layers)
+{
+    (void)layer, (void)layers;
+    return __atomic_load_n((int32_t *)stop, __ATOMIC_RELAXED);
+}
+
+static int32_t new_session(const amg_model *m, int32_t threads, int32_t isa, int32_t *stop, amg_session **out)
 {
     amg_session_options options = {0};
     options.struct_size = sizeof options;
     options.threads = threads;
     options.isa = isa;
+    options.progress = stopped;
+    options.user = stop;
     return amg_session_new(m, &options, out);
 }
 */
@@ -42,6 +50,7 @@ type handle struct {
 // state is a session of the runtime.
 type state struct {
 	session *C.amg_session
+	stop    *int32 // in C's memory
 }
 
 func newHandle(o Options) (*handle, error) {
@@ -95,9 +104,13 @@ func (h *handle) meta(key string) string {
 }
 
 func (h *handle) newState(threads, isa int) (*state, error) {
-	s := new(state)
-	status := C.new_session(h.model, C.int32_t(threads), C.int32_t(isa), &s.session)
+	s := &state{stop: (*int32)(C.calloc(1, C.sizeof_int32_t))}
+	if s.stop == nil {
+		return nil, fault(ErrMemory, "")
+	}
+	status := C.new_session(h.model, C.int32_t(threads), C.int32_t(isa), (*C.int32_t)(s.stop), &s.session)
 	if status != C.AMG_OK {
+		C.free(unsafe.Pointer(s.stop))
 		return nil, fault(Code(status), "")
 	}
 	return s, nil
@@ -105,6 +118,7 @@ func (h *handle) newState(threads, isa int) (*state, error) {
 
 func (h *handle) free(s *state) {
 	C.amg_session_free(s.session)
+	C.free(unsafe.Pointer(s.stop))
 }
 
 // places says where the inputs or outputs lie.
@@ -135,6 +149,11 @@ func (s *state) setShape(input int, shape []int) error {
 func (s *state) setImage(input int, p pixels) error {
 	return s.check(C.amg_set_image(s.session, C.int32_t(input), unsafe.Pointer(&p.bytes[0]),
 		C.int32_t(p.size.X), C.int32_t(p.size.Y), C.int32_t(p.stride), C.int32_t(p.format)))
+}
+
+// flag is where a number lies that has a run stop before its next layer if it is not 0.
+func (s *state) flag() *int32 {
+	return s.stop
 }
 
 func (s *state) run() error {

@@ -1,5 +1,7 @@
 package amalgamated
 
+import "errors"
+
 // Error returns the sentence that the header of the pair has for a code.
 func (c Code) Error() string {
 	if said, ok := sentences[c]; ok {
@@ -12,6 +14,8 @@ func (c Code) Error() string {
 type Error struct {
 	Code    Code
 	Message string
+
+	cause error // that of a context, or nil
 }
 
 func (e *Error) Error() string {
@@ -26,6 +30,15 @@ func (e *Error) Unwrap() error {
 	return e.Code
 }
 
+// Is makes errors.Is(err, context.Canceled) work.
+func (e *Error) Is(target error) bool {
+	return e.cause != nil && errors.Is(e.cause, target)
+}
+
 func fault(code Code, message string) error {
-	return &Error{code, message}
+	return &Error{Code: code, Message: message}
+}
+
+func cancellation(cause error) error {
+	return &Error{ErrCancelled, cause.Error(), cause}
 }

@@ -1,6 +1,7 @@
 package amalgamated
 
 import (
+	"context"
 	"image"
 	"image/draw"
 	"runtime"
@@ -24,6 +25,11 @@ type pixels struct {
 
 // Classify gives the k best classes of a picture of any size, best first.
 func (m *Model) Classify(picture image.Image, k int) ([]Prediction, error) {
+	return m.ClassifyContext(context.Background(), picture, k)
+}
+
+// ClassifyContext is Classify, but stops as RunContext does.
+func (m *Model) ClassifyContext(ctx context.Context, picture image.Image, k int) ([]Prediction, error) {
 	if picture == nil || picture.Bounds().Empty() {
 		return nil, fault(ErrArgument, "the picture is empty")
 	}
@@ -38,7 +44,7 @@ func (m *Model) Classify(picture image.Image, k int) ([]Prediction, error) {
 	if err := s.state.setImage(0, pixelsOf(picture)); err != nil {
 		return nil, err
 	}
-	if err := s.Run(); err != nil {
+	if err := s.RunContext(ctx); err != nil {
 		return nil, err
 	}
 	if most := len(s.Output(0)); k > most {

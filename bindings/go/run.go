@@ -1,6 +1,7 @@
 package amalgamated
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 )
@@ -14,6 +15,12 @@ type Tensor struct {
 
 // Run gives every float32 output for the inputs, all at the shapes that the model was built with.
 func (m *Model) Run(inputs map[string][]float32) (map[string][]float32, error) {
+	return m.RunContext(context.Background(), inputs)
+}
+
+// RunContext is Run, but stops before the next layer once the context is done. The error is ErrCancelled then, and the
+// context's: errors.Is finds both.
+func (m *Model) RunContext(ctx context.Context, inputs map[string][]float32) (map[string][]float32, error) {
 	s, err := m.acquire()
 	if err != nil {
 		return nil, err
@@ -27,7 +34,7 @@ func (m *Model) Run(inputs map[string][]float32) (map[string][]float32, error) {
 			return nil, err
 		}
 	}
-	if err := s.Run(); err != nil {
+	if err := s.RunContext(ctx); err != nil {
 		return nil, err
 	}
 	results := make(map[string][]float32, len(s.outputs))
@@ -42,6 +49,11 @@ func (m *Model) Run(inputs map[string][]float32) (map[string][]float32, error) {
 
 // RunTensors gives every output for inputs of any type and of any shape that the network takes, a batch for instance.
 func (m *Model) RunTensors(inputs map[string]Tensor) (map[string]Tensor, error) {
+	return m.RunTensorsContext(context.Background(), inputs)
+}
+
+// RunTensorsContext is RunTensors, but stops as RunContext does.
+func (m *Model) RunTensorsContext(ctx context.Context, inputs map[string]Tensor) (map[string]Tensor, error) {
 	s, err := m.acquire()
 	if err != nil {
 		return nil, err
@@ -62,7 +74,7 @@ func (m *Model) RunTensors(inputs map[string]Tensor) (map[string]Tensor, error) 
 			return nil, err
 		}
 	}
-	if err := s.Run(); err != nil {
+	if err := s.RunContext(ctx); err != nil {
 		return nil, err
 	}
 	results := make(map[string]Tensor, len(s.outputs))

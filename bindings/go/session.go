@@ -1,6 +1,11 @@
 package amalgamated
 
-import "runtime"
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync/atomic"
+)
 
 // Session is the memory of one run at a time: fill Input, Run, read Output, without a copy. It belongs to one goroutine
 // at a time.
@@ -93,12 +98,44 @@ func (s *Session) SetShape(i int, shape ...int) error {
 
 // Run runs the network on what the inputs hold.
 func (s *Session) Run() error {
+	return s.RunContext(context.Background())
+}
+
+// RunContext is Run, but stops before the next layer once the context is done. The error is ErrCancelled then, and the
+// context's; the session may run again when its inputs are filled anew.
+func (s *Session) RunContext(ctx context.Context) error {
 	if err := s.usable(); err != nil {
 		return err
 	}
-	err := s.state.run()
+	if cause := ctx.Err(); cause != nil {
+		return cancellation(cause)
+	}
+	var err error
+	if done := ctx.Done(); done == nil {
+		err = s.state.run()
+	} else if err = s.watched(done); errors.Is(err, ErrCancelled) {
+		return cancellation(ctx.Err())
+	}
 	s.spent = s.spent || err != nil
 	runtime.KeepAlive(s)
+	return err
+}
+
+// watched is a run that stops before its next layer once `done` is closed.
+func (s *Session) watched(done <-chan struct{}) error {
+	flag, ran, watching := s.state.flag(), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watching)
+		select {
+		case <-done:
+			atomic.StoreInt32(flag, 1)
+		case <-ran:
+		}
+	}()
+	err := s.state.run()
+	close(ran)
+	<-watching
+	atomic.StoreInt32(flag, 0)
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math"
 	"os"
+	"unsafe"
 
 	"github.com/tetratelabs/wazero/api"
 )
@@ -191,6 +192,12 @@ func (s *state) setImage(input int, p pixels) error {
 		s.inputs[input].load(s.memory)
 	}
 	return err
+}
+
+// flag is where a number lies that has a run stop before its next layer if it is not 0, until the memory grows.
+func (s *state) flag() *int32 {
+	four, _ := s.memory.Read(uint32(s.call("stop")), 4)
+	return (*int32)(unsafe.Pointer(&four[0]))
 }
 
 func (s *state) run() error {

@@ -3,6 +3,7 @@
 #include "amg.h"
 
 #include <jni.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define HANDLE(type, value) ((type *)(intptr_t)(value))
@@ -35,13 +36,14 @@ static jint glue_open(JNIEnv *env, jclass type, jbyteArray path, jobject data, j
         if (!name) {
             return AMG_E_MEMORY;
         }
+        options.flags = AMG_OPEN_VERIFY;
         status = amg_open_file((const char *)name, &options, &made);
         (*env)->ReleaseByteArrayElements(env, path, name, JNI_ABORT);
     } else {
         if (data) {
             options.data = (*env)->GetDirectBufferAddress(env, data);
             options.size = (size_t)(*env)->GetDirectBufferCapacity(env, data);
-            options.flags = (uintptr_t)options.data % 64 ? AMG_OPEN_COPY : 0;
+            options.flags = AMG_OPEN_VERIFY | ((uintptr_t)options.data % 64 ? AMG_OPEN_COPY : 0);
         }
         status = amg_open(&options, &made);
     }
@@ -49,6 +51,22 @@ static jint glue_open(JNIEnv *env, jclass type, jbyteArray path, jobject data, j
     (*env)->SetLongArrayRegion(env, model, 0, 1, &handle);
     (*env)->SetByteArrayRegion(env, said, 0, SAID, (const jbyte *)message);
     return status;
+}
+
+/* Memory for weights, aligned so that they are used where they lie. It is never freed, lies outside Java's heap, and does not
+ * count as one of its direct buffers, of which there may be little. */
+static jobject glue_memory(JNIEnv *env, jclass type, jint bytes)
+{
+    char *memory = (char *)malloc((size_t)bytes + 64);
+    jobject buffer = NULL;
+    (void)type;
+    if (memory) {
+        buffer = (*env)->NewDirectByteBuffer(env, memory + (64 - (uintptr_t)memory % 64) % 64, bytes);
+    }
+    if (!buffer) {
+        free(memory);
+    }
+    return buffer;
 }
 
 static void glue_close(JNIEnv *env, jclass type, jlong model)
@@ -122,7 +140,14 @@ static jbyteArray glue_meta(JNIEnv *env, jclass type, jlong model, jbyteArray ke
     return glue_bytes(env, found);
 }
 
-static jint glue_session_new(JNIEnv *env, jclass type, jlong model, jint threads, jint isa, jlongArray session)
+static int32_t glue_progress(void *stop, int32_t layer, int32_t layers)
+{
+    (void)layer, (void)layers;
+    return *(volatile int32_t *)stop;
+}
+
+/* While a run is under way, a number that is not 0 in the direct buffer `stop` has it end before its next layer. */
+static jint glue_session_new(JNIEnv *env, jclass type, jlong model, jint threads, jint isa, jobject stop, jlongArray session)
 {
     amg_session_options options = {0};
     amg_session *made = NULL;
@@ -132,6 +157,8 @@ static jint glue_session_new(JNIEnv *env, jclass type, jlong model, jint threads
     options.struct_size = sizeof options;
     options.threads = threads;
     options.isa = isa;
+    options.user = (*env)->GetDirectBufferAddress(env, stop);
+    options.progress = options.user ? glue_progress : NULL;
     status = amg_session_new(HANDLE(amg_model, model), &options, &made);
     handle = (jlong)(intptr_t)made;
     (*env)->SetLongArrayRegion(env, session, 0, 1, &handle);
@@ -264,6 +291,7 @@ static const struct {
     void *function;
 } glue_table[] = {
     {"open", "([B" BUFFER "[J[B)I", (void *)glue_open},
+    {"memory", "(I)" BUFFER, (void *)glue_memory},
     {"close", "(J)V", (void *)glue_close},
     {"strerror", "(I)[B", (void *)glue_strerror},
     {"count", "(JI)I", (void *)glue_count},
@@ -272,7 +300,7 @@ static const struct {
     {"sessionShape", "(JII)[J", (void *)glue_session_shape},
     {"label", "(JI)[B", (void *)glue_label},
     {"meta", "(J[B)[B", (void *)glue_meta},
-    {"sessionNew", "(JII[J)I", (void *)glue_session_new},
+    {"sessionNew", "(JII" BUFFER "[J)I", (void *)glue_session_new},
     {"sessionFree", "(J)V", (void *)glue_session_free},
     {"message", "(J)[B", (void *)glue_message},
     {"setShape", "(JI[J)I", (void *)glue_set_shape},

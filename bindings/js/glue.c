@@ -88,6 +88,19 @@ EXPORT(meta) const char *glue_meta(const amg_model *model, const char *key)
     return amg_meta(model, key);
 }
 
+/* Where a number lies that has runs stop before their next layer if it is not 0; whoever sets it to 1 sets it to 0 again. */
+EXPORT(stop) volatile int32_t *glue_stop(void)
+{
+    static volatile int32_t stop;
+    return &stop;
+}
+
+static int32_t glue_progress(void *user, int32_t layer, int32_t layers)
+{
+    (void)user, (void)layer, (void)layers;
+    return *glue_stop();
+}
+
 /* A session; NULL on failure. */
 EXPORT(session) amg_session *glue_session(const amg_model *model, int32_t threads, int32_t isa)
 {
@@ -96,6 +109,7 @@ EXPORT(session) amg_session *glue_session(const amg_model *model, int32_t thread
     options.struct_size = sizeof options;
     options.threads = threads;
     options.isa = isa;
+    options.progress = glue_progress;
     glue_failure = amg_session_new(model, &options, &session);
     return session;
 }

@@ -18,7 +18,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ctypes import POINTER, byref, c_char_p, c_float, c_int32, c_int64, c_size_t, c_uint32, c_void_p
 from math import prod
 from pathlib import Path
@@ -30,10 +30,11 @@ try:
 except ImportError:  # works without
     numpy = None  # type: ignore[assignment]
 
-INPUT, OUTPUT, MAX_NDIM = 0, 1, 8
+INPUT, OUTPUT, MAX_NDIM, OPEN_VERIFY = 0, 1, 8, 2
 E_ARGUMENT, E_UNSUPPORTED, E_SHAPE, E_FILE = -1, -6, -7, -8  # as amg.h numbers them
 _TYPES = {1: ("float32", "f"), 2: ("int64", "q")}  # AMG_F32, AMG_I64: name, format of a memoryview
 _FORMATS = {1: 1, 3: 2, 4: 4}  # channels -> AMG_GRAY8, AMG_RGB8, AMG_RGBA8
+Progress = Callable[[int, int], object]
 _ISAS = {"auto": 0, "scalar": 1, "sse2": 2, "avx2": 3, "avx512": 4, "neon": 5, "wasm": 6}
 
 
@@ -75,10 +76,13 @@ class _Options(ctypes.Structure):  # amg_options
     ]  # fmt: skip
 
 
+_Progress = ctypes.CFUNCTYPE(c_int32, c_void_p, c_int32, c_int32)
+
+
 class _SessionOptions(ctypes.Structure):  # amg_session_options
     _fields_ = [
         ("struct_size", c_size_t), ("threads", c_int32), ("isa", c_int32), ("arena", c_void_p), ("arena_size", c_size_t),
-        ("progress", c_void_p), ("user", c_void_p), ("flags", c_uint32),
+        ("progress", _Progress), ("user", c_void_p), ("flags", c_uint32),
     ]  # fmt: skip
 
 
@@ -147,13 +151,46 @@ class _Place:
         return copied.cast(self.format, self.shape) if self.shape else copied.cast(self.format)
 
 
+class _Steps:
+    """Calls `progress` for C, through which no exception can go: the run ends, and raises it then.
+
+    Ctrl-C may interrupt `ask` before its first line, where Python prints that and returns anything. Hence `next`.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.callback = progress, _Progress(self.ask)
+        self.next = 0  # the layer that C asks about next
+        self.error: BaseException | None = None
+
+    def ask(self, _: Any, layer: int, layers: int) -> bool:
+        try:
+            if layer != self.next:
+                raise KeyboardInterrupt
+            self.next = (layer + 1) % layers
+            stops = bool(self.progress(layer, layers))
+        except BaseException as error:
+            self.error, stops = error, True
+        self.next *= not stops
+        return stops
+
+    def end(self) -> None:
+        error, self.error = self.error or (KeyboardInterrupt() if self.next else None), None
+        self.next = 0
+        if error is not None:
+            raise error
+
+
 class _Session:
     """One thread's session, and the lock under which it runs, reads and is freed. It ends with its thread."""
 
-    def __init__(self, handle: _Handle, counts: tuple[int, int], options: tuple[str, int]) -> None:
+    def __init__(
+        self, handle: _Handle, counts: tuple[int, int], options: tuple[str, int], progress: Progress | None
+    ) -> None:
         self.handle, self.call, self.counts = handle, handle.call, counts
         self.lock, self.pointer, self.closed = threading.Lock(), c_void_p(), True
-        given = _SessionOptions(ctypes.sizeof(_SessionOptions), options[1], _ISAS[options[0]])
+        self.steps = _Steps(progress) if progress else None
+        asked = self.steps.callback if self.steps else _Progress()
+        given = _SessionOptions(ctypes.sizeof(_SessionOptions), options[1], _ISAS[options[0]], progress=asked)
         status = self.call("session_new", handle.pointer, byref(given), byref(self.pointer))
         if status:
             raise Error(_text(self.call("strerror", status)) or "", status)
@@ -171,6 +208,8 @@ class _Session:
         if self.closed:
             raise InputError("the model is closed", E_ARGUMENT)
         status = int(self.call(name, self.pointer, *arguments))
+        if self.steps:
+            self.steps.end()
         if status < 0:
             kind = InputError if status in (E_ARGUMENT, E_SHAPE) else Error
             raise kind(_text(self.call("errmsg", self.pointer)) or "", status)
@@ -192,7 +231,8 @@ class Model:
 
     `data` names a .amg file, or is its bytes, for a library that embeds no model; without it NAME.amg beside the library is
     taken. `isa` is "auto", or "sse2", "avx2" or "avx512" on x86-64, "neon" on 64-bit Arm, and "scalar" where there are no
-    vectors; `threads` is how many a run may use.
+    vectors; `threads` is how many a run may use. `progress(layer, layers)` is called before each layer: where it returns
+    something true the run ends, with code -9; what it raises, the run raises. A pickled model is without it.
     """
 
     def __init__(
@@ -202,7 +242,9 @@ class Model:
         *,
         isa: str = "auto",
         threads: int = 1,
+        progress: Progress | None = None,
     ) -> None:
+        self._progress = progress
         self._library, self._data, self._options = Path(library), data, (isa, threads)
         if isa not in _ISAS:
             raise InputError(f"isa '{isa}' is none of {', '.join(_ISAS)}", E_ARGUMENT)
@@ -230,7 +272,7 @@ class Model:
         return total.hexdigest()
 
     def run(self, outputs: Sequence[str] | None, feeds: Mapping[str, Any]) -> list[Any]:
-        """The outputs named, or all, for buffers by input name. A flat buffer has the shape that the input has now."""
+        """The outputs named, or all, for buffers by input name. A flat buffer has the shape of the input."""
         for name in feeds:
             _index(self.inputs, "input", name)
         wanted = range(len(self.outputs)) if not outputs else [_index(self.outputs, "output", n) for n in outputs]
@@ -250,7 +292,7 @@ class Model:
     def classify(self, image: Any, top_k: int = 5) -> list[Prediction]:
         """The best classes of a picture: a file, its bytes, a Pillow image, or pixels [height, width(, 3 or 4)] in RGB order."""
         data, (height, width, channels) = _pixels(image)
-        session = self._session()
+        session = self._session(reshaped=False)
         with session.lock:
             session.check("set_image", 0, data, width, height, width * channels, _FORMATS[channels])
             session.check("run")
@@ -294,14 +336,16 @@ class Model:
         options = _Options(ctypes.sizeof(_Options), errbuf=ctypes.cast(said, c_char_p), errbuf_size=512)
         data, beside = self._data, self._library.with_suffix(".amg")
         if isinstance(data, bytes):
-            options.data, options.size = ctypes.cast(c_char_p(data), c_void_p), len(data)
+            options.data, options.size, options.flags = ctypes.cast(c_char_p(data), c_void_p), len(data), OPEN_VERIFY
         status = self._call("open", byref(options), byref(out)) if data is None or isinstance(data, bytes) else -1
         if status and data is None and beside.is_file():
             data = self._data = beside
         if data is not None and not isinstance(data, bytes):
+            options.flags = OPEN_VERIFY
             status = self._call("open_file", os.fsencode(data), byref(options), byref(out))
         if status:
-            raise Error(f"{_text(self._call('strerror', status))}: {_text(said.value)}", status)
+            missing = f"; there is no {beside.resolve()}" if data is None else ""
+            raise Error(f"{_text(self._call('strerror', status))}: {_text(said.value)}{missing}", status)
         return out
 
     def _opened(self) -> _Handle:
@@ -317,11 +361,12 @@ class Model:
         self._call("tensor_info", self._opened().pointer, kind, i, byref(tensor))
         return tensor.info()
 
-    def _session(self) -> _Session:
+    def _session(self, reshaped: bool = True) -> _Session:
+        """This thread's session, or a new one; `reshaped`: it may be at other shapes than the model's."""
         session: _Session | None = getattr(self._local, "session", None)
-        if session is None:
+        if session is None or not (reshaped or [p.shape for p in session.inputs] == [t.shape for t in self.inputs]):
             with self._lock:
-                session = _Session(self._opened(), (len(self.inputs), len(self.outputs)), self._options)
+                session = _Session(self._opened(), (len(self.inputs), len(self.outputs)), self._options, self._progress)
                 self._local.session = session
                 self._sessions.add(session)
         return session
@@ -342,7 +387,7 @@ class Model:
             raise InputError(
                 f"input '{info.name}' expects {info.dtype}, got elements of format '{view.format}'", E_ARGUMENT
             )
-        shape = tuple(view.shape or ()) if view.ndim > 1 and format not in ("B", "c") else place.shape
+        shape = tuple(view.shape or ()) if view.ndim > 1 and format not in ("B", "c") else info.shape
         if shape != place.shape:
             session.check("set_shape", i, (c_int64 * len(shape))(*shape), len(shape))
             session.locate()

@@ -59,9 +59,10 @@ impl Options {
     fn handle(&self, source: Source<'_>) -> Result<Handle> {
         let (bytes, flags): (&[u8], i32) = match source {
             Source::Bytes([]) => return Err(Error::new(Code::Format, "there are no bytes")),
-            Source::Bytes(bytes) => (bytes, ffi::AMG_OPEN_COPY),
+            Source::Bytes(bytes) => (bytes, ffi::AMG_OPEN_VERIFY | ffi::AMG_OPEN_COPY),
             Source::Static(bytes) => (bytes, 0),
-            Source::Own | Source::File(_) => (&[], 0),
+            Source::Own => (&[], 0),
+            Source::File(_) => (&[], ffi::AMG_OPEN_VERIFY),
         };
         let path = match source {
             Source::File(path) => Some(c_path(path)?),

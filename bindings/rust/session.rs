@@ -1,8 +1,10 @@
 use crate::options::Handle;
 use crate::{ffi, Code, DType, Element, Error, Format, Info, Options, Prediction, Result, Tensor};
 use std::fmt;
+use std::os::raw::c_void;
 use std::ptr::{self, NonNull};
 use std::slice;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::Arc;
 
 /// The memory of one run at a time: fill the inputs, run, read the outputs, without a copy.
@@ -12,13 +14,33 @@ pub struct Session {
     raw: NonNull<ffi::amg_session>,
     inputs: Vec<Place>,
     outputs: Vec<Place>,
-    reshaped: bool, // no longer at the model's default shapes
-    ran: bool,      // so that there is something in the outputs
+    reshaped: bool,        // no longer at the model's default shapes
+    ran: bool,             // so that there is something in the outputs
+    stop: Arc<AtomicBool>, // what the C session looks at while it runs
     handle: Arc<Handle>,
 }
 
 // Nothing in a C session depends on the thread that made it.
 unsafe impl Send for Session {}
+
+/// Ends a run of the session that it comes from, from any thread.
+#[derive(Clone, Debug)]
+pub struct Canceller {
+    stop: Arc<AtomicBool>,
+}
+
+impl Canceller {
+    /// Ends the run that is under way, if there is one, before its next layer, with [`Code::Cancelled`]. The session may run
+    /// again when its inputs are filled anew.
+    pub fn cancel(&self) {
+        self.stop.store(true, Relaxed);
+    }
+}
+
+/// What C asks before each layer; not 0 ends the run.
+unsafe extern "C" fn stopped(stop: *mut c_void, _layer: i32, _layers: i32) -> i32 {
+    (*(stop as *const AtomicBool)).load(Relaxed).into()
+}
 
 /// Where a tensor lies now.
 struct Place {
@@ -28,7 +50,10 @@ struct Place {
 
 impl Session {
     pub(crate) fn new(handle: Arc<Handle>, options: &Options, inputs: usize, outputs: usize) -> Result<Session> {
+        let stop = Arc::new(AtomicBool::new(false));
         let options = ffi::amg_session_options {
+            progress: Some(stopped),
+            user: Arc::as_ptr(&stop) as *mut c_void,
             threads: i32::try_from(options.threads).unwrap_or(i32::MAX),
             isa: options.isa as i32,
             ..ffi::amg_session_options::default()
@@ -42,6 +67,7 @@ impl Session {
             outputs: Vec::with_capacity(outputs),
             reshaped: false,
             ran: false,
+            stop,
             handle,
         };
         session.locate(inputs, outputs)?;
@@ -105,9 +131,16 @@ impl Session {
 
     /// Runs the network on what the inputs hold.
     pub fn run(&mut self) -> Result<()> {
+        self.stop.store(false, Relaxed);
+        self.ran = false;
         self.check(unsafe { ffi::amg_run(self.raw.as_ptr()) })?;
         self.ran = true;
         Ok(())
+    }
+
+    /// What ends a run of this session from another thread.
+    pub fn canceller(&self) -> Canceller {
+        Canceller { stop: Arc::clone(&self.stop) }
     }
 
     /// The k largest values of output `i` of the last run, best first.

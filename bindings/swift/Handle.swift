@@ -18,7 +18,7 @@ final class Handle {
         options.size = data?.count ?? 0
         options.errbuf = said
         options.errbuf_size = room
-        options.flags = UInt32(AMG_OPEN_COPY)
+        options.flags = path == nil && data == nil ? 0 : UInt32(AMG_OPEN_COPY | AMG_OPEN_VERIFY)
         var opened: OpaquePointer?
         let status: Int32
         if let path = path {

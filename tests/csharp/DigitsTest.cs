@@ -160,6 +160,10 @@ public static class DigitsTest
         float[] x = Golden[0].Values;
         byte[] damaged = File.ReadAllBytes(path);
         damaged[300] ^= 0x55;
+        byte[] weights = File.ReadAllBytes(path);
+        weights[weights.Length - 1] ^= 0x55;
+        string file = Path.GetTempFileName();
+        File.WriteAllBytes(file, weights);
         Fails(Code.Shape, "has 64 elements, not 63", () => Run(model, x.Take(63).ToArray()));
         Fails(Code.Shape, "not 0", () => Run(model, null));
         Fails(Code.Argument, "no input 'nothing'", () => model.Run(new Dictionary<string, float[]> { ["nothing"] = x }));
@@ -173,6 +177,9 @@ public static class DigitsTest
         Fails(Code.Format, "magic", () => Model.Open(golden));
         Fails(Code.Format, "no bytes", () => Model.Open(new byte[0]));
         Fails(Code.Checksum, "", () => Model.Open(damaged));
+        Fails(Code.Checksum, "weights", () => Model.Open(weights));
+        Fails(Code.Checksum, "weights", () => Model.Open(file));
+        File.Delete(file);
         Fails(Code.Argument, "", () => model.NewSession(-1));
         Fails(Code.Unsupported, "", () => model.NewSession(1, Isa.Wasm));
         Near(Run(model, x), Golden[0].Scores);

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"image"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -17,6 +18,12 @@ func TestFaultsHaveCodes(t *testing.T) {
 	var none *Model
 	damaged, err := os.ReadFile("testdata/digits.amg")
 	if err != nil {
+		t.Fatal(err)
+	}
+	weights := append([]byte(nil), damaged...)
+	weights[len(weights)-1] ^= 0x55
+	file := filepath.Join(t.TempDir(), "damaged.amg")
+	if err := os.WriteFile(file, weights, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	damaged[300] ^= 0x55
@@ -65,6 +72,8 @@ func TestFaultsHaveCodes(t *testing.T) {
 		{"not a model", with(Options{Path: "testdata/golden.txt"}), ErrFormat, "magic"},
 		{"no bytes", with(Options{Data: []byte{}}), ErrFormat, ""},
 		{"damaged", with(Options{Data: damaged}), ErrChecksum, ""},
+		{"damaged weights", with(Options{Data: weights}), ErrChecksum, "weights"},
+		{"damaged file", with(Options{Path: file}), ErrChecksum, "weights"},
 		{"cut off", with(Options{Data: damaged[:30]}), ErrFormat, ""},
 		{"too many threads", run(opened(t, Options{Threads: 1 << 20}), Input0, x), ErrArgument, ""},
 		{"another processor's instructions", run(opened(t, Options{ISA: foreign}), Input0, x), ErrUnsupported, ""},

@@ -7,6 +7,7 @@ import com.example.digits.TensorInfo;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
+import java.nio.file.Path;
 import java.nio.file.Paths;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -17,6 +18,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /** Runs the jar of the digit network: DigitsTest GOLDEN MODEL.amg CYCLES. */
 public final class DigitsTest {
@@ -127,6 +129,38 @@ public final class DigitsTest {
         }
     }
 
+    /** Runs that are cancelled from another thread: the batch is so large that a run outlasts what keeps that from its turn. */
+    private static void cancelled(Vector v) throws Exception {
+        int count = 1 << 12;
+        float[] x = new float[count * SIZE];
+        for (int i = 0; i < count; i++) {
+            System.arraycopy(v.values, 0, x, i * SIZE, SIZE);
+        }
+        try (Model m = Model.open()) {
+            Session s = m.newSession();
+            s.setShape(0, count, 1, 8, 8);
+            s.cancel(); // nothing is under way: the next run is not cancelled
+            AtomicBoolean ended = new AtomicBoolean();
+            for (int i = 0; i < 3; i++) {
+                s.write(0, x);
+                s.run();
+                near(Arrays.copyOf(s.read(0), 10), v.scores);
+                ended.set(false);
+                Thread other = new Thread(() -> {
+                    while (!ended.get()) {
+                        s.cancel();
+                    }
+                });
+                other.start();
+                fails("cancelled", Code.CANCELLED, "before layer", s::run);
+                ended.set(true);
+                other.join();
+            }
+            s.close();
+            s.cancel();
+        }
+    }
+
     private static void threads(List<Vector> vectors) throws Exception {
         ExecutorService pool = Executors.newFixedThreadPool(8);
         try (Model m = Model.open()) {
@@ -191,8 +225,14 @@ public final class DigitsTest {
         data.put(good).flip();
         ByteBuffer damaged = buffer(bad.length);
         damaged.put(bad).flip();
-        try (Model m = Model.open(); Session s = m.newSession(); Model file = Model.open(path); Model memory = Model.open(data)) {
-            near(run(file, v.values), v.scores);
+        Path file = Files.createTempFile("damaged", ".amg");
+        byte[] weights = good.clone();
+        weights[good.length - 1] ^= 0x55;
+        Files.write(file, weights);
+        ByteBuffer other = buffer(good.length);
+        other.put(weights).flip();
+        try (Model m = Model.open(); Session s = m.newSession(); Model named = Model.open(path); Model memory = Model.open(data)) {
+            near(run(named, v.values), v.scores);
             near(run(memory, v.values), v.scores);
             float[] x = v.values;
             fails("short input", Code.SHAPE, "64 elements, not 63", () -> run(m, new float[63]));
@@ -207,6 +247,18 @@ public final class DigitsTest {
             fails("heap buffer", Code.ARGUMENT, "not direct", () -> s.write(0, ByteBuffer.allocate(256)));
             fails("short buffer", Code.SHAPE, "256 bytes, not 252", () -> s.write(0, buffer(252)));
             fails("read-only buffer", Code.ARGUMENT, "read-only", () -> s.read(0, buffer(40).asReadOnlyBuffer()));
+            fails("null map", Code.ARGUMENT, "null", () -> m.run(null));
+            fails("null pixels", Code.ARGUMENT, "null", () -> m.classify(null, 8, 8, 1));
+            fails("null pixels", Code.ARGUMENT, "null", () -> s.classify((ByteBuffer) null, 8, 8, 1));
+            fails("null path", Code.ARGUMENT, "null", () -> Model.open((String) null));
+            fails("null data", Code.ARGUMENT, "null", () -> Model.open((ByteBuffer) null));
+            fails("null key", Code.ARGUMENT, "null", () -> m.meta(null));
+            fails("null shape", Code.ARGUMENT, "null", () -> s.setShape(0, (long[]) null));
+            fails("null floats", Code.ARGUMENT, "null", () -> s.write(0, (float[]) null));
+            fails("null longs", Code.ARGUMENT, "null", () -> s.write(0, (long[]) null));
+            fails("null buffer", Code.ARGUMENT, "null", () -> s.read(0, (ByteBuffer) null));
+            fails("no axes", Code.SHAPE, "axes", () -> s.setShape(0));
+            fails("a negative axis", Code.SHAPE, "not positive", () -> s.setShape(0, -1, 1, 8, 8));
             fails("wrong rank", Code.SHAPE, "axes", () -> s.setShape(0, 64));
             fails("too many axes", Code.SHAPE, "", () -> s.setShape(0, new long[9]));
             fails("wrong channels", Code.SHAPE, "", () -> s.setShape(0, 1, 2, 8, 8));
@@ -215,6 +267,9 @@ public final class DigitsTest {
             fails("negative k", Code.ARGUMENT, "negative", () -> m.classify(v.pixels, 8, 8, -1));
             fails("no file", Code.FILE, "nothing.amg", () -> Model.open("nothing.amg"));
             fails("damaged", Code.CHECKSUM, "", () -> Model.open(damaged));
+            fails("damaged weights", Code.CHECKSUM, "weights", () -> Model.open(other));
+            fails("damaged file", Code.CHECKSUM, "weights", () -> Model.open(file.toString()));
+            Files.delete(file);
             fails("cut off", Code.FORMAT, "header", () -> Model.open(buffer(30)));
             fails("heap data", Code.ARGUMENT, "direct", () -> Model.open(ByteBuffer.allocate(9)));
             fails("threads", Code.ARGUMENT, "", () -> m.newSession(1 << 20, 0));
@@ -265,6 +320,7 @@ public final class DigitsTest {
         }
         check(vectors.size() >= 20, "golden vectors");
         golden(vectors);
+        cancelled(vectors.get(0));
         threads(vectors);
         faults(vectors.get(0), args[1]);
         cycles(vectors.get(0).values, Integer.parseInt(args[2]));

@@ -3,6 +3,7 @@
 use digits::{Code, DType, Element, Error, Format, Isa, Model, Options, Session, Tensor, Values};
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 /// A line of golden.txt: 64 pixels, the digit that they show, and the 10 scores.
@@ -122,6 +123,36 @@ fn batches_leave_the_default_shape_as_it_is() {
 }
 
 #[test]
+fn a_run_is_cancelled_from_another_thread() {
+    let (v, count) = (&golden()[0], 1 << 12); // so many that a run outlasts what keeps that thread from its turn
+    let mut session = Model::open().unwrap().session().unwrap();
+    session.set_shape(0, &[count, 1, 8, 8]).unwrap();
+    let x = v.floats().repeat(count);
+    let canceller = session.canceller();
+    canceller.cancel(); // nothing is under way: the next run is not cancelled
+    for _ in 0..3 {
+        session.input_mut(0).unwrap().copy_from_slice(&x);
+        session.run().unwrap();
+        near(&session.output(0).unwrap()[..10], &v.scores);
+        let ended = AtomicBool::new(false);
+        let fault = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    canceller.cancel();
+                }
+            });
+            let fault = session.run().unwrap_err();
+            ended.store(true, Ordering::Relaxed);
+            fault
+        });
+        assert_eq!(fault.code, Code::Cancelled);
+        assert_eq!(session.output::<f32>(0).unwrap_err().code, Code::Argument); // of a run that has not ended
+    }
+    drop(session);
+    canceller.cancel();
+}
+
+#[test]
 fn shapes_of_a_session_change() {
     let mut session = Model::open().unwrap().session().unwrap();
     session.set_shape(0, &[2, 1, 8, 8]).unwrap();
@@ -194,6 +225,13 @@ fn faults_have_codes_and_leave_the_model_usable() {
     let mut damaged = fs::read(file("digits.amg")).unwrap();
     damaged[300] ^= 0x55;
     fails(Model::open_bytes(&damaged), Code::Checksum, "");
+    damaged[300] ^= 0x55;
+    *damaged.last_mut().unwrap() ^= 0x55;
+    let path = std::env::temp_dir().join(format!("damaged-{}.amg", std::process::id()));
+    fs::write(&path, &damaged).unwrap();
+    fails(Model::open_bytes(&damaged), Code::Checksum, "weights");
+    fails(Model::open_file(&path), Code::Checksum, "weights");
+    fs::remove_file(path).unwrap();
     fails(Model::open_bytes(&damaged[..30]), Code::Format, "");
     fails(opened(Options { threads: 1 << 20, ..Options::default() }), Code::Argument, "");
     fails(opened(Options { threads: usize::MAX, ..Options::default() }), Code::Argument, "");

@@ -43,6 +43,7 @@ public final class Model implements AutoCloseable {
      * @return the model
      */
     public static Model open(String path) {
+        ModelException.given(path, "the path");
         Native.load();
         return opened(Native.withZero(path), null);
     }
@@ -54,10 +55,10 @@ public final class Model implements AutoCloseable {
      * @return the model
      */
     public static Model open(ByteBuffer data) {
-        Native.load();
-        if (!data.isDirect()) {
+        if (!ModelException.given(data, "the buffer").isDirect()) {
             throw new ModelException(Code.ARGUMENT, "the buffer is not direct");
         }
+        Native.load();
         return opened(null, data);
     }
 
@@ -113,7 +114,7 @@ public final class Model implements AutoCloseable {
     public String meta(String key) {
         long model = handle.use();
         try {
-            return Native.text(Native.meta(model, Native.withZero(key)));
+            return Native.text(Native.meta(model, Native.withZero(ModelException.given(key, "the key"))));
         } finally {
             handle.drop();
         }
@@ -142,7 +143,7 @@ public final class Model implements AutoCloseable {
      * @return every output of floats, by its name
      */
     public Map<String, float[]> run(Map<String, float[]> values) {
-        for (String name : values.keySet()) {
+        for (String name : ModelException.given(values, "the map of values").keySet()) {
             known(name);
         }
         Session s = session();

@@ -15,6 +15,14 @@ public final class ModelException extends RuntimeException {
         this.code = code;
     }
 
+    /** The value, unless it is null. */
+    static <T> T given(T value, String what) {
+        if (value == null) {
+            throw new ModelException(Code.ARGUMENT, what + " is null");
+        }
+        return value;
+    }
+
     /** @return one of the constants of {@link Code} */
     public int code() {
         return code;

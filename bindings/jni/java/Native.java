@@ -4,7 +4,6 @@ import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -22,6 +21,8 @@ final class Native {
     static final String PROPERTY = "@PROPERTY@";
     /** The resource that holds the weights, or nothing where the library does. */
     static final String WEIGHTS = "@WEIGHTS@";
+    /** How many bytes these are. */
+    static final int WEIGHTS_BYTES = @WEIGHTS_BYTES@;
 
     static final int INPUT = 0;
     static final int OUTPUT = 1;
@@ -29,10 +30,13 @@ final class Native {
 
     private static boolean loaded;
     private static ByteBuffer weights;
+    private static boolean complete; // the weights are all there
 
     private Native() {}
 
     static native int open(byte[] path, ByteBuffer data, long[] model, byte[] said);
+
+    static native ByteBuffer memory(int bytes);
 
     static native void close(long model);
 
@@ -50,7 +54,7 @@ final class Native {
 
     static native byte[] meta(long model, byte[] key);
 
-    static native int sessionNew(long model, int threads, int isa, long[] session);
+    static native int sessionNew(long model, int threads, int isa, ByteBuffer stop, long[] session);
 
     static native void sessionFree(long session);
 
@@ -180,31 +184,30 @@ final class Native {
 
     /** The weights, where the library does not hold them: read once, for every model; null where it does. */
     static synchronized ByteBuffer weights() {
-        if (!WEIGHTS.isEmpty() && weights == null) {
-            try (InputStream in = Native.class.getResourceAsStream(WEIGHTS)) {
-                if (in == null) {
-                    throw new ModelException(Code.FILE, "no resource " + WEIGHTS);
-                }
-                weights = direct(in);
-            } catch (IOException e) {
-                throw new ModelException(Code.FILE, "cannot read resource " + WEIGHTS + ": " + e.getMessage(), e);
+        if (WEIGHTS.isEmpty() || complete) {
+            return weights;
+        }
+        weights = weights == null ? memory(WEIGHTS_BYTES) : weights;
+        if (weights == null) {
+            throw new ModelException(Code.MEMORY, "no room for " + WEIGHTS_BYTES + " bytes of weights");
+        }
+        try (InputStream in = Native.class.getResourceAsStream(WEIGHTS)) {
+            if (in == null) {
+                throw new ModelException(Code.FILE, "no resource " + WEIGHTS);
             }
+            weights.clear();
+            byte[] piece = new byte[1 << 16];
+            while (weights.hasRemaining()) {
+                int read = in.read(piece, 0, Math.min(piece.length, weights.remaining()));
+                if (read < 0) {
+                    throw new ModelException(Code.FILE, "resource " + WEIGHTS + " ends too early");
+                }
+                weights.put(piece, 0, read);
+            }
+        } catch (IOException e) {
+            throw new ModelException(Code.FILE, "cannot read resource " + WEIGHTS + ": " + e.getMessage(), e);
         }
+        complete = true;
         return weights;
-    }
-
-    private static ByteBuffer direct(InputStream in) throws IOException {
-        List<byte[]> pieces = new ArrayList<>();
-        int total = 0;
-        byte[] piece = new byte[1 << 20];
-        for (int n = in.read(piece); n >= 0; n = in.read(piece)) {
-            pieces.add(Arrays.copyOf(piece, n));
-            total += n;
-        }
-        ByteBuffer all = ByteBuffer.allocateDirect(total).order(ByteOrder.nativeOrder());
-        for (byte[] p : pieces) {
-            all.put(p);
-        }
-        return all;
     }
 }

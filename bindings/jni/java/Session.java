@@ -13,6 +13,7 @@ public final class Session implements AutoCloseable {
     /** What is freed, apart from the object that users hold. */
     private static final class State implements Runnable {
         final Handle handle;
+        final ByteBuffer stop = ByteBuffer.allocateDirect(Integer.BYTES); // what the native session looks at while it runs
         long session;
 
         State(Handle handle) {
@@ -32,7 +33,7 @@ public final class Session implements AutoCloseable {
     Session(Handle handle, int threads, int isa, int inputCount, int outputCount) {
         state = new State(handle);
         long[] made = new long[1];
-        int status = Native.sessionNew(handle.use(), threads, isa, made);
+        int status = Native.sessionNew(handle.use(), threads, isa, state.stop, made);
         if (status != 0) {
             handle.drop();
             throw Native.fault(status, null);
@@ -51,7 +52,7 @@ public final class Session implements AutoCloseable {
      */
     public void setShape(int input, long... shape) {
         synchronized (state) {
-            check(Native.setShape(open(), input, shape));
+            check(Native.setShape(open(), input, ModelException.given(shape, "the shape")));
             java.util.Arrays.fill(inputs, null);
             java.util.Arrays.fill(outputs, null);
         }
@@ -85,7 +86,7 @@ public final class Session implements AutoCloseable {
      */
     public void write(int input, float[] values) {
         synchronized (state) {
-            fits(input(input), values.length, TensorInfo.FLOAT32);
+            fits(input(input), ModelException.given(values, "the array").length, TensorInfo.FLOAT32);
             check(Native.floats(open(), Native.INPUT, input, values));
         }
     }
@@ -98,7 +99,7 @@ public final class Session implements AutoCloseable {
      */
     public void write(int input, long[] values) {
         synchronized (state) {
-            fits(input(input), values.length, TensorInfo.INT64);
+            fits(input(input), ModelException.given(values, "the array").length, TensorInfo.INT64);
             check(Native.longs(open(), Native.INPUT, input, values));
         }
     }
@@ -119,8 +120,17 @@ public final class Session implements AutoCloseable {
     /** Runs the network on what the inputs hold. */
     public void run() {
         synchronized (state) {
+            state.stop.putInt(0, 0);
             check(Native.run(open()));
         }
+    }
+
+    /**
+     * Ends the run that is under way in another thread, if there is one, before its next layer: it throws an exception with
+     * {@link Code#CANCELLED}. The session may run again when its inputs are written anew.
+     */
+    public void cancel() {
+        state.stop.putInt(0, 1);
     }
 
     /**
@@ -145,7 +155,7 @@ public final class Session implements AutoCloseable {
      */
     public void read(int output, float[] values) {
         synchronized (state) {
-            fits(output(output), values.length, TensorInfo.FLOAT32);
+            fits(output(output), ModelException.given(values, "the array").length, TensorInfo.FLOAT32);
             check(Native.floats(open(), Native.OUTPUT, output, values));
         }
     }
@@ -158,7 +168,7 @@ public final class Session implements AutoCloseable {
      */
     public void read(int output, long[] values) {
         synchronized (state) {
-            fits(output(output), values.length, TensorInfo.INT64);
+            fits(output(output), ModelException.given(values, "the array").length, TensorInfo.INT64);
             check(Native.longs(open(), Native.OUTPUT, output, values));
         }
     }
@@ -189,7 +199,8 @@ public final class Session implements AutoCloseable {
      * @return them, best first
      */
     public List<Prediction> classify(byte[] pixels, int width, int height, int k) {
-        return classify(pixels, null, 0, pixels.length, width, height, k);
+        int bytes = ModelException.given(pixels, "the array of pixels").length;
+        return classify(pixels, null, 0, bytes, width, height, k);
     }
 
     /**
@@ -202,7 +213,7 @@ public final class Session implements AutoCloseable {
      * @return them, best first
      */
     public List<Prediction> classify(ByteBuffer pixels, int width, int height, int k) {
-        if (!pixels.isDirect()) {
+        if (!ModelException.given(pixels, "the buffer").isDirect()) {
             throw new ModelException(Code.ARGUMENT, "the buffer is not direct");
         }
         return classify(null, pixels, pixels.position(), pixels.remaining(), width, height, k);
@@ -289,7 +300,7 @@ public final class Session implements AutoCloseable {
     }
 
     private static void direct(TensorInfo info, ByteBuffer buffer) {
-        if (!buffer.isDirect()) {
+        if (!ModelException.given(buffer, "the buffer").isDirect()) {
             throw new ModelException(Code.ARGUMENT, "the buffer is not direct");
         }
         if (buffer.remaining() != info.bytes()) {
