@@ -14,12 +14,15 @@ import pytest
 
 import amalgamate as am
 import nets
+import tools
 from amalgamate import cli, packages, toolchains
 from amalgamate.packages import npm
+from amalgamate.toolchains import wasm
 from amalgamate.writers import c_source
 from faults import Faulty
 from golden_digits import VECTORS, digits
 from golden_squeezenet import SCORES, squeezenet, write_photos
+from machines import needs_zig
 from tools import ROOT, npm_packages, tool
 
 LABELS = [f'digit "{i}"' for i in range(10)]
@@ -29,6 +32,7 @@ JS = Path(__file__).parent / "js"
 @pytest.fixture(scope="module")
 def lenet(tmp_path_factory: pytest.TempPathFactory) -> am.Built:
     tool("emcc")
+    needs_zig()
     path = nets.lenet(tmp_path_factory.mktemp("net") / "lenet.onnx")
     return am.build(path, labels=LABELS, image=am.Image("gray", 33.0, 78.0, (28, 28)), weights_as="file")
 
@@ -43,7 +47,7 @@ def project(lenet: am.Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def node(*words: str | Path, cwd: Path, **env: str | Path) -> str:
     done = subprocess.run(
-        [tool("node"), *words],
+        [*tools.node(), *words],
         cwd=cwd,
         env=os.environ | {k: str(v) for k, v in env.items()},
         capture_output=True,
@@ -59,7 +63,7 @@ def test_package_holds_its_files(project: Path) -> None:
     names = {path.name for path in folder.iterdir()}
     assert names == {*manifest["files"], "README.md", "package.json"}
     assert names >= {"lenet.mjs", "lenet.d.mts", "lenet.wasm", "lenet.scalar.wasm", "lenet.amg"}
-    assert names >= {"lenet.threads.mjs", "lenet.threads.wasm"}
+    assert names >= {"lenet.threads.mjs", "lenet.threads.wasm", "lenet.relaxed.wasm", "lenet.relaxed.threads.wasm"}
     assert manifest["exports"]["."].keys() == {"types", "browser", "node", "default"}
     assert next(iter(manifest["exports"]["."])) == "types"
     text = (folder / "README.md").read_text()
@@ -239,6 +243,7 @@ console.log(model.inputs[0].name === name, (await model.run({{ [name]: new Float
 
 def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     tool("emcc")
+    needs_zig()
     monkeypatch.chdir(tmp_path)
     words = [
         "package",
@@ -255,7 +260,7 @@ def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     ]
     assert cli.run(words) == 0
     files = {Path(f["path"]).name for f in json.loads(capsys.readouterr().out)["files"]}
-    code = {"Ten.mjs", "Ten.d.mts", "Ten.wasm", "Ten.scalar.wasm", "Ten.threads.mjs", "Ten.threads.wasm"}
+    code = {"Ten.mjs", "Ten.d.mts", "Ten.threads.mjs", *(f"Ten.{build.suffix}" for build in wasm.BUILDS.values())}
     assert files == {*code, "README.md", "package.json"}
     manifest = json.loads(Path("out/package.json").read_text())
     assert (manifest["name"], manifest["version"]) == ("@me/ten", "1.2.3")
@@ -287,6 +292,8 @@ def test_runtime_with_every_operator_is_small(tmp_path: Path) -> None:
 def test_digit_model_is_small(tmp_path: Path) -> None:
     """What a page loads of `amalgamate package digits --as npm`: the module with its weights, and the JavaScript."""
     tool("emcc")
+    needs_zig()
     assert cli.run(["package", "digits", "--as", "npm", "-o", str(tmp_path), "--quiet"]) == 0
-    loaded = [(tmp_path / name).read_bytes() for name in ("digits.wasm", "digits.mjs")]
-    assert sum(len(gzip.compress(data, 9)) for data in loaded) <= 60_000
+    zipped = {path.name: len(gzip.compress(path.read_bytes(), 9)) for path in tmp_path.iterdir()}
+    for module in ("digits.wasm", "digits.relaxed.wasm"):
+        assert zipped[module] + zipped["digits.mjs"] <= 60_000

@@ -22,7 +22,7 @@ import nets
 from amalgamate import cli, web
 from amalgamate.web.server import server
 from golden_squeezenet import PHOTOS, golden, squeezenet
-from tools import ROOT, npm_packages, shared, tool
+from tools import ROOT, node, npm_packages, shared, tool
 
 LABELS = [f"digit {i}" for i in range(10)]
 SAMPLES = json.loads((ROOT / "amalgamate" / "data" / "digits_samples.json").read_text())
@@ -79,7 +79,7 @@ def test_pages_in_chromium(lenet: am.Built, hosts: dict[str, ThreadingHTTPServer
     files = pictures(lenet, tmp_path)
     cases.write_text(json.dumps(given | {"files": files, "samples": SAMPLES["labels"], "cases": str(cases)}))
     env = os.environ | {"CASES": str(cases), "CHROMIUM": tool("chromium")}
-    words = [tool("node"), "--test", Path(__file__).parent / "js" / "page.test.mjs"]
+    words = [*node(), "--test", Path(__file__).parent / "js" / "page.test.mjs"]
     done = subprocess.run(words, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]
 
@@ -98,7 +98,7 @@ def test_photos_in_chromium(tmp_path: Path) -> None:
         cases = {"url": f"http://127.0.0.1:{host.server_address[1]}/", "photos": photos}
         (tmp_path / "cases.json").write_text(json.dumps(cases))
         env = os.environ | {"CASES": str(tmp_path / "cases.json"), "CHROMIUM": tool("chromium")}
-        words = [tool("node"), "--test", Path(__file__).parent / "js" / "photos_page.test.mjs"]
+        words = [*node(), "--test", Path(__file__).parent / "js" / "photos_page.test.mjs"]
         done = subprocess.run(words, env=env, capture_output=True, text=True)
         host.shutdown()
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import subprocess
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
@@ -21,6 +23,14 @@ def tool(name: str) -> str:
     if path is None:
         absent(f"{name} is not installed: scripts/setup.sh --tests says how")
     return path
+
+
+@cache
+def node() -> list[str]:
+    """The command of Node, with relaxed SIMD, which Node 20 has behind a switch and later ones do not know as one."""
+    switch = "--experimental-wasm-relaxed-simd"
+    known = subprocess.run([tool("node"), switch, "--version"], capture_output=True).returncode == 0
+    return [tool("node"), *([switch] if known else [])]
 
 
 def package(name: str) -> ModuleType:
