@@ -111,6 +111,38 @@ def test_threads_in_chromium(project: Path, cases: Path) -> None:
     node("--test", test, cwd=project, PACKAGE=project, CASES=cases, CHROMIUM=tool("chromium"))
 
 
+def deno(*words: str | Path, cwd: Path, **env: str | Path) -> str:
+    own = {"DENO_DIR": cwd / "deno", "DENO_NO_UPDATE_CHECK": 1, "NO_COLOR": 1, "CI": 1}
+    given = os.environ | {name: str(value) for name, value in (own | env).items()}
+    done = subprocess.run([tools.deno(), *words], cwd=cwd, env=given, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("file", ["package.test.mjs", "threads.test.mjs"])
+def test_module_in_deno(file: str, project: Path, cases: Path) -> None:
+    deno("test", "--allow-all", "--no-config", "--no-check", JS / file, cwd=project, PACKAGE=project, CASES=cases)
+
+
+ONCE = """
+import { Model } from "lenet";
+const seen = [];
+for (const options of [{}, { worker: true }, { threads: 2 }, { worker: true, threads: 2 }]) {
+  const model = await Model.create(options);
+  const { prob } = await model.run({ data: new Float32Array(784) });
+  seen.push(model.threads, prob.length);
+  model.dispose();
+}
+console.log(seen.join());
+"""
+
+
+def test_deno_needs_but_to_read_the_files(project: Path) -> None:
+    (project / "package.json").write_text(json.dumps({"type": "module", "dependencies": {"lenet": "file:lenet"}}))
+    (project / "once.mjs").write_text(ONCE)
+    assert deno("run", "--allow-read", "--no-prompt", "once.mjs", cwd=project).strip() == "1,10,1,10,2,10,2,10"
+
+
 @pytest.fixture(scope="module")
 def ten(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the package of the digit network as node_modules/digits."""

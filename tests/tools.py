@@ -56,6 +56,13 @@ def npm_packages() -> Path:
     return folder
 
 
+def deno() -> Path:
+    """The program in npm's package deno; without it the test is skipped, and fails where CI is set."""
+    for path in (npm_packages() / "@deno").glob("*/deno*"):
+        return path
+    absent("npm has no Deno for this machine")
+
+
 def shared(path: str) -> Path:
     """A file of the shared test data (real networks, pictures), which are not committed; skips the test without them."""
     folders = [os.environ.get("AMALGAMATE_SHARED", ""), ROOT / "shared", ROOT.parent / "shared"]

@@ -156,6 +156,7 @@ export class Engine {
   }
 
   dispose() {
+    if (this.#crew && this.#session) this.#c.session_free(this.#session); // wakes its threads: Deno cannot end them in their sleep
     this.#crew?.end();
     this.#c = this.#crew = this.#tensors = null; // and with them the module's memory
   }
