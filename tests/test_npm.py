@@ -172,7 +172,7 @@ def test_squeezenet_sees_what_it_saw(tmp_path: Path) -> None:
 
 
 USE = """
-import { Model, ModelError, hasSimd, type ErrorCode, type Label, type Prediction } from "lenet";
+import { Model, ModelError, hasRelaxedSimd, hasSimd, type ErrorCode, type Label, type Prediction } from "lenet";
 export async function use(canvas: HTMLCanvasElement, frame: ImageBitmap): Promise<Label> {
   const model = await Model.create({ worker: true, threads: "auto",
     signal: new AbortController().signal, onProgress: (a, b) => { a / b; } });
@@ -184,7 +184,7 @@ export async function use(canvas: HTMLCanvasElement, frame: ImageBitmap): Promis
   const threads: number = model.threads + (await Model.create({ threads: 2 })).threads;
   const name: "data" | undefined = model.inputs[0]?.name;
   const layers = await model.profile();
-  layers[0]?.macs.toFixed(sum + Number(hasSimd()) + (name?.length ?? threads));
+  layers[0]?.macs.toFixed(sum + Number(hasSimd()) + Number(hasRelaxedSimd()) + (name?.length ?? threads));
   try { model.dispose(); } catch (error) { if (error instanceof ModelError) { const code: ErrorCode = error.code; throw code; } }
   return best[0]!.label;
 }
