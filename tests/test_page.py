@@ -1,4 +1,4 @@
-"""The pages of `amalgamate demo --web`: their files, the server on loopback, and what people do with them in Chromium."""
+"""The pages of `amalgamate demo --web`: their files, the server on loopback, and what people do with them in browsers."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ import nets
 from amalgamate import cli, web
 from amalgamate.web.server import server
 from golden_squeezenet import PHOTOS, golden, squeezenet
+from machines import needs_zig
 from tools import ROOT, node, npm_packages, shared, tool
 
 LABELS = [f"digit {i}" for i in range(10)]
@@ -80,6 +81,17 @@ def test_pages_in_chromium(lenet: am.Built, hosts: dict[str, ThreadingHTTPServer
     cases.write_text(json.dumps(given | {"files": files, "samples": SAMPLES["labels"], "cases": str(cases)}))
     env = os.environ | {"CASES": str(cases), "CHROMIUM": tool("chromium")}
     words = [*node(), "--test", Path(__file__).parent / "js" / "page.test.mjs"]
+    done = subprocess.run(words, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]
+
+
+def test_pages_in_firefox(hosts: dict[str, ThreadingHTTPServer], tmp_path: Path) -> None:
+    npm_packages()
+    needs_zig()
+    cases = tmp_path / "cases.json"
+    cases.write_text(json.dumps({kind: f"http://127.0.0.1:{host.server_address[1]}/" for kind, host in hosts.items()}))
+    env = os.environ | {"CASES": str(cases), "FIREFOX": tool("firefox-esr")}
+    words = [*node(), "--test", Path(__file__).parent / "js" / "firefox.test.mjs"]
     done = subprocess.run(words, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]
 
