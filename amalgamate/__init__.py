@@ -55,7 +55,7 @@ class Built:
     def compile(self, target: str = "native", out: Path | str | None = None) -> Path:
         """Compiles the pair and returns the artifact, in `out`, or in a cache where it is found the next time.
 
-        `target` is "native", "wasm", "wasm-scalar", or a triple such as aarch64-linux-gnu. Raises E140, E141.
+        `target` is "native", "wasm", another of toolchains.WASM, or a triple such as aarch64-linux-gnu. Raises E140, E141.
         """
         from amalgamate import toolchains
         from amalgamate.writers import c_source

@@ -111,7 +111,7 @@ def _zig() -> Finding:
     from amalgamate.errors import AmalgamateError
     from amalgamate.toolchains import zig
 
-    purpose = "compile and package for other machines: --target linux-aarch64, windows-x86_64, ..."
+    purpose = "npm packages with relaxed SIMD, and other machines: --target linux-aarch64, windows-x86_64, ..."
     try:
         command = [*zig.compiler()[:-1], "version"]
     except AmalgamateError:

@@ -1,9 +1,10 @@
 """Times the npm packages of networks beside onnxruntime-web, with SIMD on one thread and on two, taking turns in one process.
 
     python benchmarks/web.py [NAME ...] [--rounds 3] [--seconds 1] [--browser] [--layers]
+    python benchmarks/web.py [NAME ...] --prepare FOLDER [--node NODE]
 
-In Node, or with --browser in a page of Chromium. Shown are the fastest runs, which other work on the machine disturbs
-least, the time from create to the first result, and sizes. The last line is the geometric mean of the ratios of the times.
+In Node, or with --browser in a page of Chromium. With --prepare nothing is timed: the folder then holds all that a machine
+without a network connection, Python and compilers needs, for `./node web.mjs .` in it. web.mjs says what is shown.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import math
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import networks
+import numpy as np
+import onnx
+from onnx import numpy_helper
 
 import amalgamate
 from amalgamate import packages, toolchains
@@ -29,6 +31,14 @@ from amalgamate.writers import c_source
 HERE = Path(__file__).resolve().parent
 MODELS = HERE.parent / "build" / "models"
 DEFAULT = ("lenet", "squeezenet11", "mobilenet_v1", "mobilenet_v2", "resnet18", "resnet50")
+SCRIPTS = ("web.mjs", "web_network.mjs", "web_rounds.mjs")
+# What Node loads of the peer, which as a whole is ten times as large.
+PEER = (
+    *(f"onnxruntime-web/{name}" for name in ("package.json", "dist/ort.node.min.mjs")),
+    *(f"onnxruntime-web/dist/ort-wasm-simd-threaded.{suffix}" for suffix in ("mjs", "wasm")),
+    "onnxruntime-common",
+)
+PERIOD = 1021  # weights after which they repeat; no number of inputs is a multiple of it
 
 
 def install() -> None:
@@ -47,22 +57,42 @@ def browser() -> str:
     sys.exit("there is no Chromium here: apt install chromium")
 
 
-def measure(name: str, where: Sequence[str], rounds: int, seconds: float) -> dict[str, Any]:
-    """What web.mjs prints of network `name` on one thread, `ours_2` and `theirs_2` of two, and the bytes that a page loads."""
-    path = networks.write(MODELS, name)
-    built = packages.placed(amalgamate.build(path))
-    with tempfile.TemporaryDirectory() as folder:
-        packages.write(built, "npm", folder)
-        module = Path(folder) / f"{built.name}.mjs"
-        results = []
-        for threads in (1, 2):
-            words = ["node", HERE / "web.mjs", module, path, rounds, seconds, threads, *where]
-            done = subprocess.run(list(map(str, words)), cwd=HERE, stdout=subprocess.PIPE, text=True, check=True)
-            results.append(json.loads(done.stdout))
-        size = sum(len(file.read_bytes()) for file in (module, module.with_suffix(".wasm")))
-    one, two = results
-    more = {"ours_2": two["ours"], "theirs_2": two["theirs"], "error": max(one["error"], two["error"])}
-    return {**one, **more, "size": size, "needs": len(built.data) + built.plan.arena_bytes, "name": name}
+def prepare(folder: Path, names: Sequence[str], periodic: bool = False) -> None:
+    """NAME.onnx and NAME/, its package, in `folder` for each network, and networks.json: the bytes that each needs."""
+    facts = {}
+    for name in names:
+        path = shutil.copy(networks.write(MODELS, name), folder)
+        if periodic:
+            repeat(path)
+        built = packages.placed(amalgamate.build(path))
+        packages.write(built, "npm", folder / name)
+        facts[name] = {"needs": len(built.data) + built.plan.arena_bytes}
+    (folder / "networks.json").write_text(json.dumps(facts))
+
+
+def repeat(path: Path) -> None:
+    """Has the weights of a network repeat, which are random: so that a folder to be carried somewhere packs well."""
+    model = onnx.load(path)
+    for tensor in model.graph.initializer:
+        weights = numpy_helper.to_array(tensor)
+        period = (
+            1 if weights.ndim == 1 else PERIOD
+        )  # what a normalisation multiplies an output by goes into its weights
+        tensor.CopyFrom(numpy_helper.from_array(np.resize(weights.ravel()[:period], weights.shape), tensor.name))
+    onnx.save(model, path)
+
+
+def carry(folder: Path, names: Sequence[str], node: str) -> None:
+    """All that timing needs, Node among it, into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    prepare(folder, names, periodic=True)
+    for script in SCRIPTS:
+        shutil.copy(HERE / script, folder)
+    for name in PEER:
+        source, place = (root / "node_modules" / name for root in (HERE, folder))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, place) if source.is_dir() else shutil.copy(source, place)
+    shutil.copy(node, folder / "node")
 
 
 def runtime() -> tuple[int, int]:
@@ -73,27 +103,6 @@ def runtime() -> tuple[int, int]:
     return len(data), len(gzip.compress(data, 9))
 
 
-HEAD = (
-    f"{'milliseconds':14} {'ours':>9} {'theirs':>9} {'ratio':>6} {'differ':>8} {'1st ours':>9} {'1st their':>9} {'ratio':>6}"
-    f" {'MiB over':>9} {'ours, 2':>9} {'theirs, 2':>9} {'ratio':>6}"
-)
-
-
-def row(r: dict[str, Any]) -> str:
-    over = (r["memory"] - r["needs"]) / 2**20
-    return (
-        f"{r['name']:14} {r['ours']:9.2f} {r['theirs']:9.2f} {r['theirs'] / r['ours']:6.2f} {r['error']:8.0e}"
-        f" {r['first_ours']:9.0f} {r['first_theirs']:9.0f} {r['first_theirs'] / r['first_ours']:6.1f} {over:9.2f}"
-        f" {r['ours_2']:9.2f} {r['theirs_2']:9.2f} {r['theirs_2'] / r['ours_2']:6.2f}"
-    )
-
-
-def geomean(results: Sequence[dict[str, Any]], suffix: str = "") -> float:
-    """The geometric mean of how many times as long theirs takes."""
-    logs = [math.log(r[f"theirs{suffix}"] / r[f"ours{suffix}"]) for r in results]
-    return math.exp(sum(logs) / len(logs))
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", default=DEFAULT, metavar="NAME", help=", ".join(networks.NETWORKS))
@@ -101,24 +110,23 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1.0, help="per engine and round")
     parser.add_argument("--layers", action="store_true", help="list the slowest layers of each network")
     parser.add_argument("--browser", action="store_true", help="in a page of Chromium, not in Node")
+    parser.add_argument(
+        "--prepare", type=Path, metavar="FOLDER", help="time nothing, fill a folder to be carried elsewhere"
+    )
+    parser.add_argument("--node", default=shutil.which("node"), help="the program that --prepare puts there")
     args = parser.parse_args()
     install()
-    where = [browser()] if args.browser else []
-    print(f"in {'Chromium' if where else 'Node'}, on one thread and on two")
-    print(HEAD)
-    results = []
-    for name in args.names:
-        results.append(measure(name, where, args.rounds, args.seconds))
-        print(row(results[-1]), flush=True)
-        for layer in results[-1]["layers"] if args.layers else []:
-            rate = layer["macs"] * 2 / max(layer["ms"], 1e-6) / 1e6
-            print(f"    {layer['ms']:8.3f} ms {rate:6.1f} GFLOP/s  {layer['op']} {layer['name']}")
-    print("MiB over: memory of the module beyond weights and arena; 1st: from create to the first result")
+    if args.prepare:
+        carry(args.prepare, args.names, args.node)
+        return 0
     size, zipped = runtime()
-    print(f"runtime with every operator: {size / 1024:.0f} KB, gzip {zipped / 1024:.0f} KB")
-    print(f"web geomean: {geomean(results, '_2'):.2f} (onnxruntime-web / ours, 2 threads)")
-    print(f"web geomean: {geomean(results):.2f} (onnxruntime-web / ours, 1 thread)")
-    return 0
+    print(f"runtime with every operator: {size / 1024:.0f} KB, gzip {zipped / 1024:.0f} KB", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(Path(folder), args.names)
+        words = ["node", HERE / "web.mjs", folder, "--rounds", args.rounds, "--seconds", args.seconds]
+        words += ["--layers"] if args.layers else []
+        words += ["--browser", browser()] if args.browser else []
+        return subprocess.run([str(word) for word in words], check=False).returncode
 
 
 if __name__ == "__main__":

@@ -1,16 +1,23 @@
-// Times one network in this process or page. "ours" and "theirs" (onnxruntime-web, WebAssembly) take turns, on as many threads
-// each; of each the fastest run of all.
+// Times one network in this process or page. "ours", where that is with relaxed SIMD also "plain", the same without, and
+// "theirs" (onnxruntime-web, WebAssembly) take turns, on as many threads each; of each the fastest run of all.
 
 const now = () => performance.now();
 const pause = () => new Promise((resolve) => setTimeout(resolve, 50)); // in which threads that look for work fall asleep
 
-async function amalgamate({ ours, threads }) {
+async function amalgamate({ ours, threads }, wasmUrl) {
   const { Model } = await import(ours);
   const begun = now();
-  const model = await Model.create({ threads });
+  const model = await Model.create({ threads, wasmUrl });
+  if (model.threads !== threads) throw new Error(`ours has ${model.threads} threads, not ${threads}`);
   const [{ name, shape }] = model.inputs;
   const run = async (x) => Object.values(await model.run({ [name]: x }))[0];
   return { begun, run, shape, model };
+}
+
+/** Ours without relaxed SIMD; null where Model.create chooses it by itself. */
+async function plain(options) {
+  const { hasRelaxedSimd } = await import(options.ours);
+  return hasRelaxedSimd() ? amalgamate(options, options.ours.replace(/mjs$/, options.threads === 1 ? "wasm" : "threads.wasm")) : null;
 }
 
 async function onnxruntime({ theirs, wasmPaths, network, threads }) {
@@ -48,19 +55,20 @@ async function fastest(engine, x, seconds) {
  * memory and layers. `ours` and `theirs` are the engines' modules, `network` is an address, or a function that reads it.
  */
 export async function measure(options) {
-  const { rounds, seconds, threads } = options;
+  const { rounds, seconds } = options;
   const result = {}, engines = {}, outputs = {};
-  for (const [name, start] of [["ours", amalgamate], ["theirs", onnxruntime]]) {
-    const engine = (engines[name] = await start(options));
+  for (const [name, start] of Object.entries({ ours: amalgamate, plain, theirs: onnxruntime })) {
+    const engine = await start(options);
+    if (!engine) continue;
+    engines[name] = engine;
     outputs[name] = await engine.run(input(engine.shape));
     result[`first_${name}`] = now() - engine.begun;
     result[name] = Infinity;
   }
   const { model, shape } = engines.ours;
-  if (model.threads !== threads) throw new Error(`ours has ${model.threads} threads, not ${threads}`);
   const x = input(shape);
   for (let round = 0; round < rounds; round++) {
-    for (const name of ["ours", "theirs"]) {
+    for (const name in engines) {
       await pause();
       result[name] = Math.min(result[name], await fastest(engines[name], x, seconds));
     }

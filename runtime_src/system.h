@@ -119,7 +119,7 @@ static void system_ring(system_bell *b)
 #define system_bell_init(b) ((void)(b))
 #define system_lock_end(l) ((void)(l))
 #define system_bell_end(b) ((void)(b))
-#define system_join(t) ((void)(t)) /* who frees a session has ended its workers */
+#define system_join(t) ((void)(t)) /* the workers see its end: nothing is allocated after a session is freed */
 #else
 typedef pthread_t system_thread;
 typedef pthread_mutex_t system_lock;

@@ -52,6 +52,7 @@ emcc emscripten
 node nodejs
 npm npm
 chromium chromium
+firefox-esr firefox-esr
 go golang-go
 cargo cargo
 rustc rustc

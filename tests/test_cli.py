@@ -15,6 +15,7 @@ from PIL import Image
 
 from amalgamate import cli
 from amalgamate.errors import CODES
+from machines import needs_zig
 from tools import ROOT, shared, tool
 
 DIGITS = ROOT / "amalgamate" / "data" / "digits.onnx"
@@ -141,9 +142,11 @@ def test_build_is_called_as_its_file(amalgamate, tmp_path: Path) -> None:
 
 def test_compile_for_the_browser_names_all_that_it_made(amalgamate) -> None:
     tool("emcc")
+    needs_zig()
     amalgamate("build", "digits", "-o", "out")
     made = amalgamate("compile", "out/digits.c", "--target", "wasm", "--json").json()["files"]
-    names = ["digits.wasm", "digits.mjs", "digits.scalar.wasm", "digits.threads.mjs", "digits.threads.wasm"]
+    names = ["digits.wasm", "digits.mjs", "digits.relaxed.threads.wasm", "digits.relaxed.wasm", "digits.scalar.wasm"]
+    names += ["digits.threads.mjs", "digits.threads.wasm"]
     assert [file["path"] for file in made] == [f"out/{name}" for name in names]
 
 

@@ -13,6 +13,7 @@ import harness
 from amalgamate import reference
 from amalgamate.graph import Array
 from amalgamate.ops import Case, registry
+from amalgamate.toolchains.wasm import RELAXED
 from amalgamate.writers import c_source
 from machines import BIG_ENDIAN, EMULATED, program
 from test_kernels import by_winograd, rounding
@@ -141,6 +142,13 @@ def test_small_builds(compiler: str, folder: Path) -> None:
 @pytest.mark.parametrize(("isa", "flags"), [("scalar", []), ("wasm", ["-msimd128"])])
 def test_webassembly(isa: str, flags: list[str], folder: Path) -> None:
     check(webassembly(compiled(folder, "emcc", f"{isa}.wasm", *WASM, *flags)), isa)
+
+
+def test_webassembly_with_relaxed_vectors(folder: Path) -> None:
+    made = folder / "relaxed.wasm"
+    flags = (*RELAXED, "-DAMG_NO_FILE", "-DAMG_NO_THREADS", "-I", folder)
+    program("wasm32-wasi", [SOURCE, folder / "amg.c"], made, *flags)
+    check(webassembly(made), "wasm")
 
 
 @pytest.mark.parametrize("target", [name for name in EMULATED if name != "linux-aarch64"])

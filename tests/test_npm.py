@@ -14,12 +14,15 @@ import pytest
 
 import amalgamate as am
 import nets
+import tools
 from amalgamate import cli, packages, toolchains
 from amalgamate.packages import npm
+from amalgamate.toolchains import wasm
 from amalgamate.writers import c_source
 from faults import Faulty
 from golden_digits import VECTORS, digits
 from golden_squeezenet import SCORES, squeezenet, write_photos
+from machines import needs_zig
 from tools import ROOT, npm_packages, tool
 
 LABELS = [f'digit "{i}"' for i in range(10)]
@@ -29,6 +32,7 @@ JS = Path(__file__).parent / "js"
 @pytest.fixture(scope="module")
 def lenet(tmp_path_factory: pytest.TempPathFactory) -> am.Built:
     tool("emcc")
+    needs_zig()
     path = nets.lenet(tmp_path_factory.mktemp("net") / "lenet.onnx")
     return am.build(path, labels=LABELS, image=am.Image("gray", 33.0, 78.0, (28, 28)), weights_as="file")
 
@@ -43,7 +47,7 @@ def project(lenet: am.Built, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def node(*words: str | Path, cwd: Path, **env: str | Path) -> str:
     done = subprocess.run(
-        [tool("node"), *words],
+        [*tools.node(), *words],
         cwd=cwd,
         env=os.environ | {k: str(v) for k, v in env.items()},
         capture_output=True,
@@ -59,7 +63,7 @@ def test_package_holds_its_files(project: Path) -> None:
     names = {path.name for path in folder.iterdir()}
     assert names == {*manifest["files"], "README.md", "package.json"}
     assert names >= {"lenet.mjs", "lenet.d.mts", "lenet.wasm", "lenet.scalar.wasm", "lenet.amg"}
-    assert names >= {"lenet.threads.mjs", "lenet.threads.wasm"}
+    assert names >= {"lenet.threads.mjs", "lenet.threads.wasm", "lenet.relaxed.wasm", "lenet.relaxed.threads.wasm"}
     assert manifest["exports"]["."].keys() == {"types", "browser", "node", "default"}
     assert next(iter(manifest["exports"]["."])) == "types"
     text = (folder / "README.md").read_text()
@@ -107,6 +111,38 @@ def test_threads_in_chromium(project: Path, cases: Path) -> None:
     node("--test", test, cwd=project, PACKAGE=project, CASES=cases, CHROMIUM=tool("chromium"))
 
 
+def deno(*words: str | Path, cwd: Path, **env: str | Path) -> str:
+    own = {"DENO_DIR": cwd / "deno", "DENO_NO_UPDATE_CHECK": 1, "NO_COLOR": 1, "CI": 1}
+    given = os.environ | {name: str(value) for name, value in (own | env).items()}
+    done = subprocess.run([tools.deno(), *words], cwd=cwd, env=given, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("file", ["package.test.mjs", "threads.test.mjs"])
+def test_module_in_deno(file: str, project: Path, cases: Path) -> None:
+    deno("test", "--allow-all", "--no-config", "--no-check", JS / file, cwd=project, PACKAGE=project, CASES=cases)
+
+
+ONCE = """
+import { Model } from "lenet";
+const seen = [];
+for (const options of [{}, { worker: true }, { threads: 2 }, { worker: true, threads: 2 }]) {
+  const model = await Model.create(options);
+  const { prob } = await model.run({ data: new Float32Array(784) });
+  seen.push(model.threads, prob.length);
+  model.dispose();
+}
+console.log(seen.join());
+"""
+
+
+def test_deno_needs_but_to_read_the_files(project: Path) -> None:
+    (project / "package.json").write_text(json.dumps({"type": "module", "dependencies": {"lenet": "file:lenet"}}))
+    (project / "once.mjs").write_text(ONCE)
+    assert deno("run", "--allow-read", "--no-prompt", "once.mjs", cwd=project).strip() == "1,10,1,10,2,10,2,10"
+
+
 @pytest.fixture(scope="module")
 def ten(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the package of the digit network as node_modules/digits."""
@@ -136,7 +172,7 @@ def test_squeezenet_sees_what_it_saw(tmp_path: Path) -> None:
 
 
 USE = """
-import { Model, ModelError, hasSimd, type ErrorCode, type Label, type Prediction } from "lenet";
+import { Model, ModelError, hasRelaxedSimd, hasSimd, type ErrorCode, type Label, type Prediction } from "lenet";
 export async function use(canvas: HTMLCanvasElement, frame: ImageBitmap): Promise<Label> {
   const model = await Model.create({ worker: true, threads: "auto",
     signal: new AbortController().signal, onProgress: (a, b) => { a / b; } });
@@ -148,7 +184,7 @@ export async function use(canvas: HTMLCanvasElement, frame: ImageBitmap): Promis
   const threads: number = model.threads + (await Model.create({ threads: 2 })).threads;
   const name: "data" | undefined = model.inputs[0]?.name;
   const layers = await model.profile();
-  layers[0]?.macs.toFixed(sum + Number(hasSimd()) + (name?.length ?? threads));
+  layers[0]?.macs.toFixed(sum + Number(hasSimd()) + Number(hasRelaxedSimd()) + (name?.length ?? threads));
   try { model.dispose(); } catch (error) { if (error instanceof ModelError) { const code: ErrorCode = error.code; throw code; } }
   return best[0]!.label;
 }
@@ -239,6 +275,7 @@ console.log(model.inputs[0].name === name, (await model.run({{ [name]: new Float
 
 def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     tool("emcc")
+    needs_zig()
     monkeypatch.chdir(tmp_path)
     words = [
         "package",
@@ -255,7 +292,7 @@ def test_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     ]
     assert cli.run(words) == 0
     files = {Path(f["path"]).name for f in json.loads(capsys.readouterr().out)["files"]}
-    code = {"Ten.mjs", "Ten.d.mts", "Ten.wasm", "Ten.scalar.wasm", "Ten.threads.mjs", "Ten.threads.wasm"}
+    code = {"Ten.mjs", "Ten.d.mts", "Ten.threads.mjs", *(f"Ten.{build.suffix}" for build in wasm.BUILDS.values())}
     assert files == {*code, "README.md", "package.json"}
     manifest = json.loads(Path("out/package.json").read_text())
     assert (manifest["name"], manifest["version"]) == ("@me/ten", "1.2.3")
@@ -287,6 +324,8 @@ def test_runtime_with_every_operator_is_small(tmp_path: Path) -> None:
 def test_digit_model_is_small(tmp_path: Path) -> None:
     """What a page loads of `amalgamate package digits --as npm`: the module with its weights, and the JavaScript."""
     tool("emcc")
+    needs_zig()
     assert cli.run(["package", "digits", "--as", "npm", "-o", str(tmp_path), "--quiet"]) == 0
-    loaded = [(tmp_path / name).read_bytes() for name in ("digits.wasm", "digits.mjs")]
-    assert sum(len(gzip.compress(data, 9)) for data in loaded) <= 60_000
+    zipped = {path.name: len(gzip.compress(path.read_bytes(), 9)) for path in tmp_path.iterdir()}
+    for module in ("digits.wasm", "digits.relaxed.wasm"):
+        assert zipped[module] + zipped["digits.mjs"] <= 60_000

@@ -1,4 +1,4 @@
-"""The pages of `amalgamate demo --web`: their files, the server on loopback, and what people do with them in Chromium."""
+"""The pages of `amalgamate demo --web`: their files, the server on loopback, and what people do with them in browsers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ import nets
 from amalgamate import cli, web
 from amalgamate.web.server import server
 from golden_squeezenet import PHOTOS, golden, squeezenet
-from tools import ROOT, npm_packages, shared, tool
+from machines import needs_zig
+from tools import ROOT, node, npm_packages, shared, tool
 
 LABELS = [f"digit {i}" for i in range(10)]
 SAMPLES = json.loads((ROOT / "amalgamate" / "data" / "digits_samples.json").read_text())
@@ -79,7 +80,18 @@ def test_pages_in_chromium(lenet: am.Built, hosts: dict[str, ThreadingHTTPServer
     files = pictures(lenet, tmp_path)
     cases.write_text(json.dumps(given | {"files": files, "samples": SAMPLES["labels"], "cases": str(cases)}))
     env = os.environ | {"CASES": str(cases), "CHROMIUM": tool("chromium")}
-    words = [tool("node"), "--test", Path(__file__).parent / "js" / "page.test.mjs"]
+    words = [*node(), "--test", Path(__file__).parent / "js" / "page.test.mjs"]
+    done = subprocess.run(words, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]
+
+
+def test_pages_in_firefox(hosts: dict[str, ThreadingHTTPServer], tmp_path: Path) -> None:
+    npm_packages()
+    needs_zig()
+    cases = tmp_path / "cases.json"
+    cases.write_text(json.dumps({kind: f"http://127.0.0.1:{host.server_address[1]}/" for kind, host in hosts.items()}))
+    env = os.environ | {"CASES": str(cases), "FIREFOX": tool("firefox-esr")}
+    words = [*node(), "--test", Path(__file__).parent / "js" / "firefox.test.mjs"]
     done = subprocess.run(words, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]
 
@@ -98,7 +110,7 @@ def test_photos_in_chromium(tmp_path: Path) -> None:
         cases = {"url": f"http://127.0.0.1:{host.server_address[1]}/", "photos": photos}
         (tmp_path / "cases.json").write_text(json.dumps(cases))
         env = os.environ | {"CASES": str(tmp_path / "cases.json"), "CHROMIUM": tool("chromium")}
-        words = [tool("node"), "--test", Path(__file__).parent / "js" / "photos_page.test.mjs"]
+        words = [*node(), "--test", Path(__file__).parent / "js" / "photos_page.test.mjs"]
         done = subprocess.run(words, env=env, capture_output=True, text=True)
         host.shutdown()
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]

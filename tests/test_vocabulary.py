@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 import harness
+import machines
 from amalgamate.graph import Array
 from amalgamate.resources import folder
+from amalgamate.toolchains.wasm import RELAXED
 from test_elsewhere import native, webassembly
 from tools import tool
 
@@ -161,13 +163,18 @@ def operands() -> tuple[Array, ...]:
     return a, b, c, rng.integers(-126, 128, a.size).astype(np.float32)
 
 
-def program(isa: str, place: Path) -> Callable[[bytes], bytes]:
-    compiler, run = ELSEWHERE.get(isa, (["gcc"], None))
+def source(isa: str, place: Path) -> Path:
     named = "const vf one = vf_set1(1.0f);\n    const float nan = amg_float_of_bits(0x7fc00000);\n    "
     text = PROGRAM.format(isa=isa, edge=EDGE, words=named + ";\n    ".join(f"WORD({word})" for word in WORDS))
-    (place / "words.c").write_text(text)
+    path = place / "words.c"
+    path.write_text(text)
+    return path
+
+
+def program(isa: str, place: Path) -> Callable[[bytes], bytes]:
+    compiler, run = ELSEWHERE.get(isa, (["gcc"], None))
     to = place / ("words.wasm" if isa == "wasm" else "words")
-    command = [tool(compiler[0]), *compiler[1:], "-std=c99", "-O2", f"-I{folder('runtime_src')}", place / "words.c"]
+    command = [tool(compiler[0]), *compiler[1:], "-std=c99", "-O2", f"-I{folder('runtime_src')}", source(isa, place)]
     done = subprocess.run([*command, "-o", to, "-lm"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return run(to) if run else lambda given: subprocess.run([to], input=given, capture_output=True, check=True).stdout
@@ -182,10 +189,20 @@ def test_no_word_is_forgotten() -> None:
 
 @pytest.mark.parametrize("isa", dict.fromkeys([*harness.isas(), *ELSEWHERE]))
 def test_words(isa: str, tmp_path: Path) -> None:
-    lanes, x = LANES[isa], operands()
+    check(program(isa, tmp_path), LANES[isa])
+
+
+def test_words_of_relaxed_webassembly(tmp_path: Path) -> None:
+    made = tmp_path / "words.wasm"
+    machines.program("wasm32-wasi", [source("wasm", tmp_path)], made, *RELAXED, f"-I{folder('runtime_src')}")
+    check(webassembly(made), LANES["wasm"])
+
+
+def check(run: Callable[[bytes], bytes], lanes: int) -> None:
+    x = operands()
     n = x[0].size // 16 * 16
     x = tuple(v[:n] for v in x)
-    made = program(isa, tmp_path)(np.int32(n).tobytes() + b"".join(v.tobytes() for v in x))
+    made = run(np.int32(n).tobytes() + b"".join(v.tobytes() for v in x))
     results = np.frombuffer(made, np.float32)
     with np.errstate(all="ignore"):
         for i, (word, rule) in enumerate(WORDS.items()):

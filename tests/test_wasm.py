@@ -1,10 +1,10 @@
-"""The WebAssembly modules: in Node through amalgamate.mjs, and by wasmtime from Python; with SIMD and without."""
+"""The WebAssembly modules: in Node through amalgamate.mjs, and by wasmtime from Python; with SIMD, relaxed SIMD, and without."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,17 @@ import pytest
 
 import amalgamate as am
 import nets
+import tools
 from amalgamate import toolchains
+from amalgamate.errors import AmalgamateError
+from amalgamate.toolchains import wasm, zig
 from amalgamate.writers import c_source
+from machines import needs_zig
 from tools import package, tool
 
 LABELS = [f"digit {i}" for i in range(10)]
+ALONE = [f"lenet.{build.suffix}" for build in wasm.BUILDS.values() if not build.threads]
+MULTIPLY_ADD = bytes([0xFD, 0x85, 0x02])  # f32x4.relaxed_madd
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +36,9 @@ def lenet(tmp_path_factory: pytest.TempPathFactory) -> am.Built:
 
 @pytest.fixture(scope="module")
 def module(lenet: am.Built) -> Path:
-    """lenet.wasm, with lenet.scalar.wasm and lenet.mjs beside it."""
+    """lenet.wasm, with the others and lenet.mjs beside it."""
     tool("emcc")
+    needs_zig()
     return lenet.compile("wasm")
 
 
@@ -42,7 +49,7 @@ def digits(seed: int, batch: int = 1) -> np.ndarray:
 def node(loader: Path, wasm: Path | str, cases: dict[str, Any], folder: Path) -> dict[str, Any]:
     (folder / "cases.json").write_text(json.dumps(cases))
     script = Path(__file__).parent / "js" / "model.mjs"
-    done = subprocess.run([tool("node"), script, loader, wasm, folder / "cases.json"], capture_output=True, text=True)
+    done = subprocess.run([*tools.node(), script, loader, wasm, folder / "cases.json"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     results: dict[str, Any] = json.loads(done.stdout)
     return results
@@ -72,7 +79,7 @@ def check(results: dict[str, Any], built: am.Built) -> None:
     assert results["again"] == results["runs"][0]["prob"]
 
 
-@pytest.mark.parametrize("kind", ["default", "lenet.wasm", "lenet.scalar.wasm"])
+@pytest.mark.parametrize("kind", ["default", *(f"lenet.{build.suffix}" for build in wasm.BUILDS.values())])
 def test_node_gives_the_native_results(module: Path, lenet: am.Built, kind: str, tmp_path: Path) -> None:
     wasm = kind if kind == "default" else module.parent / kind
     results = node(module.with_suffix(".mjs"), wasm, cases(), tmp_path)
@@ -102,19 +109,20 @@ def test_weights_from_a_file_of_their_own(lenet: am.Built, tmp_path: Path) -> No
     check(results, lenet)
 
 
-def _stub(returns: bool) -> Callable[..., int | None]:
-    return lambda *_: 52 if returns else None
-
-
-@pytest.mark.parametrize("kind", ["lenet.wasm", "lenet.scalar.wasm"])
-def test_wasmtime_gives_the_native_results(module: Path, lenet: am.Built, kind: str) -> None:
+def instance(path: Path) -> tuple[Any, Any]:
+    """A store of wasmtime's, and what the module in it exports."""
     wasmtime = package("wasmtime")
     store = wasmtime.Store()
-    code = wasmtime.Module(store.engine, (module.parent / kind).read_bytes())
-    stubs = [wasmtime.Func(store, i.type, _stub(bool(i.type.results))) for i in code.imports]
+    code = wasmtime.Module(store.engine, path.read_bytes())
+    stubs = [wasmtime.Func(store, i.type, lambda *_: 52) for i in code.imports]
     exports = wasmtime.Instance(store, code, stubs).exports(store)
-    if "_initialize" in exports:
-        exports["_initialize"](store)
+    exports["_initialize"](store)
+    return store, exports
+
+
+@pytest.mark.parametrize("kind", ALONE)
+def test_wasmtime_gives_the_native_results(module: Path, lenet: am.Built, kind: str) -> None:
+    store, exports = instance(module.parent / kind)
     model = exports["open"](store, 0, 0)
     session = exports["session"](store, model, 0, 0)
     x = digits(4)
@@ -128,13 +136,63 @@ def test_wasmtime_gives_the_native_results(module: Path, lenet: am.Built, kind: 
 
 def test_modules_are_small_and_need_no_system(module: Path) -> None:
     wasmtime = package("wasmtime")
-    for kind in ("lenet.wasm", "lenet.scalar.wasm"):
+    for kind in ALONE:
         data = (module.parent / kind).read_bytes()
-        imports = [i.name for i in wasmtime.Module(wasmtime.Engine(), data).imports]
-        files = {"fd_write", "fd_close", "fd_seek"}
-        assert set(imports) <= files | {"clock_time_get", "emscripten_notify_memory_growth", "proc_exit"}
+        assert [i.name for i in wasmtime.Module(wasmtime.Engine(), data).imports] == ["clock_time_get"]
         weights = 431_080 * 4
-        assert len(data) - weights < 400 << 10
+        assert len(data) - weights < 150 << 10
+        assert (MULTIPLY_ADD in data) == ("relaxed" in kind)
+
+
+@pytest.mark.parametrize("kind", ALONE)
+def test_memory_is_given_once_and_taken_back(module: Path, kind: str) -> None:
+    store, exports = instance(module.parent / kind)
+    rng, held = np.random.default_rng(6), {}
+
+    def size() -> int:
+        return int(exports["memory"].data_len(store))
+
+    def release(at: int) -> None:
+        number, bytes_ = held.pop(at)
+        assert exports["memory"].read(store, at, at + bytes_) == bytes([number]) * bytes_
+        exports["release"](store, at)
+
+    before = size()
+    for number in rng.permutation(250):
+        if held and rng.random() < 0.4:
+            release(list(held)[rng.integers(len(held))])
+        bytes_ = int(rng.choice([0, 1, 63, 64, 65, 5000, 70_000, 1 << 20]))
+        at = exports["alloc"](store, bytes_)
+        assert at and at % 64 == 0
+        exports["memory"].write(store, bytes([number]) * bytes_, at)
+        held[at] = int(number), bytes_
+    grown, most = size(), sum(bytes_ for _, bytes_ in held.values())
+    assert grown <= before + 2 * most
+    for at in list(held):
+        release(at)
+    whole = exports["alloc"](store, grown - before)
+    assert whole and size() == grown, "what was released is one block again"
+    assert exports["alloc"](store, (1 << 31) - 1) == exports["alloc"](store, -1) == 0
+    exports["release"](store, 0)
+    exports["release"](store, whole)
+    assert exports["alloc"](store, grown - before) == whole and size() == grown
+
+
+def test_without_zig_the_loader_asks_for_no_relaxed_module(
+    lenet: am.Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool("emcc")
+
+    def none() -> list[str]:
+        raise AmalgamateError("E140", "no zig", "", "")
+
+    monkeypatch.setattr(zig, "compiler", none)
+    path = lenet.compile("wasm", out=tmp_path)
+    assert not [file for file in tmp_path.iterdir() if "relaxed" in file.name]
+    assert not re.search(r"relaxed.*\.wasm", path.with_suffix(".mjs").read_text())
+    check(node(path.with_suffix(".mjs"), "default", cases(), tmp_path), lenet)
+    with pytest.raises(AmalgamateError, match="E140"):
+        lenet.compile("wasm-relaxed", out=tmp_path)
 
 
 def test_scalar_target_makes_one_module(lenet: am.Built, tmp_path: Path) -> None:

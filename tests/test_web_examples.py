@@ -15,7 +15,7 @@ import pytest
 
 from amalgamate import cli
 from amalgamate.web.server import server
-from tools import ROOT, npm_packages, tool
+from tools import ROOT, node, npm_packages, tool
 
 EXAMPLES = ROOT / "examples"
 
@@ -48,7 +48,7 @@ def run(*words: str | Path, cwd: Path) -> str:
 
 def test_node(digits: Path, tmp_path: Path) -> None:
     place = checkout("node", digits, tmp_path)
-    assert run(tool("node"), "main.mjs", cwd=place).startswith("1 (")
+    assert run(*node(), "main.mjs", cwd=place).startswith("1 (")
 
 
 def vite_project(digits: Path, folder: Path, options: str) -> Path:

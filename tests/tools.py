@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import subprocess
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
@@ -21,6 +23,14 @@ def tool(name: str) -> str:
     if path is None:
         absent(f"{name} is not installed: scripts/setup.sh --tests says how")
     return path
+
+
+@cache
+def node() -> list[str]:
+    """The command of Node, with relaxed SIMD, which Node 20 has behind a switch and later ones do not know as one."""
+    switch = "--experimental-wasm-relaxed-simd"
+    known = subprocess.run([tool("node"), switch, "--version"], capture_output=True).returncode == 0
+    return [tool("node"), *([switch] if known else [])]
 
 
 def package(name: str) -> ModuleType:
@@ -44,6 +54,13 @@ def npm_packages() -> Path:
     if not folder.is_dir():
         absent("tests/js/node_modules is not there: scripts/setup.sh --tests says how")
     return folder
+
+
+def deno() -> Path:
+    """The program in npm's package deno; without it the test is skipped, and fails where CI is set."""
+    for path in (npm_packages() / "@deno").glob("*/deno*"):
+        return path
+    absent("npm has no Deno for this machine")
 
 
 def shared(path: str) -> Path:

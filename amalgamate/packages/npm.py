@@ -1,6 +1,6 @@
 """An npm package: one ES module with the types of this very model, and its WebAssembly beside it.
 
-The module finds NAME.wasm, its siblings and NAME.amg through new URL(..., import.meta.url): pages, Node and bundlers alike.
+The module finds NAME.wasm, its siblings and NAME.amg through new URL(..., import.meta.url): pages, Node, Deno and bundlers alike.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ ERRORS = {
 
 
 def write(built: Built, about: About, out: Path) -> Sequence[Path]:
-    """package.json, README.md, NAME.mjs, NAME.d.mts, NAME.wasm, the same without SIMD (NAME.scalar.wasm) and with threads
-    (NAME.threads.wasm, NAME.threads.mjs), and NAME.amg for weights in a file."""
+    """package.json, README.md, NAME.mjs, NAME.d.mts, NAME.wasm, the same without SIMD (NAME.scalar.wasm), with threads
+    (NAME.threads.wasm, NAME.threads.mjs), where there is zig with relaxed SIMD (NAME.relaxed.wasm,
+    NAME.relaxed.threads.wasm), and NAME.amg for weights in a file."""
     package = _package_name(about.name)
     with tempfile.TemporaryDirectory(prefix="amalgamate-") as scratch:
         made = Path(scratch)

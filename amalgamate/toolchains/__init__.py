@@ -17,7 +17,7 @@ from amalgamate.errors import AmalgamateError
 from amalgamate.resources import cache_folder
 from amalgamate.toolchains.targets import Target, find
 
-WASM = ("wasm", "wasm-simd", "wasm-threads", "wasm-scalar")
+WASM = ("wasm", "wasm-simd", "wasm-threads", "wasm-scalar", "wasm-relaxed", "wasm-relaxed-threads")
 _SHOWN_LINES = 30  # of a compiler's complaint
 
 
@@ -87,7 +87,7 @@ def _compiler_identity(target: str) -> str:
     if target in WASM:
         from amalgamate.toolchains import wasm
 
-        return f"{target} {wasm.FLAGS} {wasm.glue()}"
+        return f"{target} {wasm.identity()}"
     if target != "native":
         return target
     from amalgamate.toolchains import native

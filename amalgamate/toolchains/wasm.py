@@ -1,8 +1,8 @@
-"""WebAssembly through emscripten: NAME.wasm with SIMD, NAME.threads.wasm with threads too, NAME.scalar.wasm without either,
-and NAME.mjs, which loads them.
+"""WebAssembly: the modules of BUILDS, and NAME.mjs, which loads the best that an engine runs.
 
-The modules are standalone: no JavaScript of emscripten's, a few imports that may be stubs. That of threads runs on memory that
-it is given, and NAME.threads.mjs makes it.
+The modules need no JavaScript but that: a few imports that may be stubs. Those of threads run on memory that they are given,
+and NAME.threads.mjs makes it. emscripten compiles them; those of relaxed SIMD zig, because the emscripten of Debian 12 writes
+these instructions by the numbers of a proposal. Without zig a package has none of them.
 """
 
 from __future__ import annotations
@@ -11,59 +11,95 @@ import re
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from amalgamate.errors import AmalgamateError
 from amalgamate.resources import cache_folder, folder
-from amalgamate.toolchains import compile
+from amalgamate.toolchains import compile, loader, zig
 
 PAGE = 1 << 16
 STACK = 1 << 20
+MOST = 1 << 15  # pages: addresses are numbers with a sign in JavaScript
 FLAGS = (
     "-O3",
     "-std=c99",
-    "--no-entry",
-    "-sSTANDALONE_WASM",
-    "-sALLOW_MEMORY_GROWTH=1",
-    f"-sTOTAL_STACK={STACK}",
     # Kernels say themselves what is a vector and what is unrolled: more of it is an eighth of the module, and no faster.
     "-fno-unroll-loops",
     "-fno-vectorize",
     "-fno-slp-vectorize",
 )
-SIMD = ("-msimd128",)
-# The C library was compiled for one thread, and what threads call of it keeps nothing: hence no check of features.
-SHARED = (
-    "-matomics",
-    "-mbulk-memory",
+EMSCRIPTEN = ("--no-entry", "-sSTANDALONE_WASM", "-sALLOW_MEMORY_GROWTH=1", f"-sTOTAL_STACK={STACK}")
+ZIG = (*zig.PLAIN, "-target", "wasm32-wasi", "-mexec-model=reactor", "-s", f"-Wl,-z,stack-size={STACK}")
+SHARED = ("-matomics", "-mbulk-memory", "-Wl,--shared-memory")
+# emscripten's C library was compiled for one thread, and what threads call of it keeps nothing: hence no check of features.
+EMSCRIPTEN_SHARED = (
+    *SHARED,
     "-sIMPORTED_MEMORY=1",
     "-sERROR_ON_UNDEFINED_SYMBOLS=0",  # system.start is the loader's
     "-sWARN_ON_UNDEFINED_SYMBOLS=0",
-    "-Wl,--shared-memory,--no-check-features",
+    "-Wl,--no-check-features",
 )
-# What each is called, its flags, and the runtime's switch: there are no threads but those that the loader makes.
-BUILDS = {
-    "wasm-simd": ("wasm", SIMD, "NO_THREADS"),
-    "wasm-threads": ("threads.wasm", (*SIMD, *SHARED), "WEB_THREADS"),
-    "wasm-scalar": ("scalar.wasm", (), "NO_THREADS"),
-}
+ZIG_SHARED = (*SHARED, "-Wl,--import-memory", "-Wl,--export-table")
 ROOM = 16 << 20  # bytes, for the stacks of threads and what each needs of the arena
 BATCH = 16  # of the largest shapes that the memory of threads has room for
-_REEXPORT = re.compile(r'(?m)^export \{(.*)\} from "[^"]+";$')
-_IMPORT = re.compile(r'(?m)^(?:import|export) \{.*\} from "\./([^"]+)";\n')
-_COMMENT = re.compile(r"(?ms)^[ \t]*(?://[^\n]*|/\*\*.*?\*/)\n")  # on lines of its own; the types say what users need
+
+
+@dataclass(frozen=True)
+class Build:
+    """One module: the end of its name, what the processor has, whether it is for several threads."""
+
+    suffix: str
+    features: tuple[str, ...] = ()
+    threads: bool = False
+
+    @property
+    def relaxed(self) -> bool:
+        """Whether vectors are multiplied and added with one rounding or two, as the host does it: with zig only."""
+        return "-mrelaxed-simd" in self.features
+
+    def command(self, initial: int, maximum: int) -> list[str]:
+        """The compiler with all but the files, for memory of `initial` to `maximum` bytes. Raises E140."""
+        if self.relaxed:
+            limits = [f"-Wl,--initial-memory={initial}", f"-Wl,--max-memory={maximum}"]
+            start = [*zig.compiler(), *ZIG, *(ZIG_SHARED if self.threads else ())]
+        else:
+            limits = [f"-sINITIAL_MEMORY={initial}", f"-sMAXIMUM_MEMORY={maximum}"]
+            start = [compiler(), *EMSCRIPTEN, *(EMSCRIPTEN_SHARED if self.threads else ())]
+        return [*start, *FLAGS, *self.features, *limits]
+
+
+SIMD = ("-msimd128",)
+RELAXED = (*SIMD, "-mrelaxed-simd")
+BUILDS = {
+    "wasm-simd": Build("wasm", SIMD),
+    "wasm-threads": Build("threads.wasm", SIMD, threads=True),
+    "wasm-scalar": Build("scalar.wasm"),
+    "wasm-relaxed": Build("relaxed.wasm", RELAXED),
+    "wasm-relaxed-threads": Build("relaxed.threads.wasm", RELAXED, threads=True),
+}
 
 
 def build(source: Path, target: str, out: Path) -> Path:
-    """For "wasm" every one of BUILDS and what loads it, returning NAME.wasm; for one of BUILDS that one alone."""
+    """For "wasm" every one of `builds` and what loads it, returning NAME.wasm; for one of BUILDS that one alone."""
     if target != "wasm":
-        return _module(source, target, out)
+        return _module(source, BUILDS[target], out)
+    made = builds()
     with ThreadPoolExecutor() as pool:
-        made = list(pool.map(lambda build: _module(source, build, out), BUILDS))
-    weights = source.with_suffix(".amg").is_file()
-    (out / f"{source.stem}.mjs").write_text(loader(source.stem, weights, "WEIGHTS" in _stated(source)), "utf-8")
-    (out / f"{source.stem}.threads.mjs").write_text(threads_loader(source.stem, *_pages(source)), "utf-8")
-    return made[0]
+        paths = list(pool.map(lambda each: _module(source, each, out), made))
+    facts = {
+        "weights": source.with_suffix(".amg").is_file(),
+        "halves": "WEIGHTS" in _stated(source),
+        "relaxed": any(each.relaxed for each in made),
+    }
+    (out / f"{source.stem}.mjs").write_text(loader.module(source.stem, **facts), "utf-8")
+    (out / f"{source.stem}.threads.mjs").write_text(loader.threads(source.stem, *_pages(source)), "utf-8")
+    return paths[0]
+
+
+def builds() -> list[Build]:
+    """What "wasm" makes: all of BUILDS, or without zig those that need none."""
+    return [each for each in BUILDS.values() if zig.found() or not each.relaxed]
 
 
 def compiler() -> str:
@@ -73,57 +109,21 @@ def compiler() -> str:
     raise AmalgamateError("E140", "no emscripten, which compiles to WebAssembly", "", "Run apt install emscripten")
 
 
-def loader(name: str, weights: bool, halves: bool = False) -> str:
-    """The JavaScript that loads NAME.wasm, and NAME.amg if the module does not embed its weights: one ES module.
-
-    `halves`: whether the weights are in half precision.
-    """
-    entry = "amalgamate.mjs"
-    order: list[str] = []
-    texts: dict[str, str] = {}
-
-    def add(file: str) -> None:
-        if file in texts:
-            return
-        text = texts[file] = (folder("bindings") / "js" / file).read_text("utf-8")
-        for needed in _IMPORT.findall(text):
-            add(needed)
-        order.append(file)
-
-    add(entry)
-    # Only what the entry exports stays exported; names are shared by all files.
-    bodies = [re.sub(r"(?m)^export (?=async|function|class|const)", "", texts[file]) for file in order]
-    body = "\n".join(_COMMENT.sub("", _IMPORT.sub("", text)).strip() + "\n" for text in bodies)
-    public = [name for names in _REEXPORT.findall(texts[entry]) for name in re.findall(r"\w+", names)]
-    public += re.findall(r"(?m)^export (?:class|function|const) (\w+)", texts[entry])
-    body += f"\nexport {{ {', '.join(sorted(public))} }};\n"
-    if weights:
-        body = body.replace("WEIGHTS = () => null;", 'WEIGHTS = () => new URL("./amalgamate.amg", import.meta.url);')
-    if halves:
-        body = body.replace("HALVES = false;", "HALVES = true;")
-    head = f"// Runs {name}.wasm. The types beside it, or docs/web.md of amalgamate, say how it is used.\n\n"
-    return head + _named(body, name)
+def identity() -> str:
+    """What tells artifacts of one pair apart, beside the target."""
+    return repr((builds(), FLAGS, EMSCRIPTEN, EMSCRIPTEN_SHARED, ZIG, ZIG_SHARED, glue(), loader.texts()))
 
 
-def threads_loader(name: str, initial: int, maximum: int) -> str:
-    """The JavaScript that makes the threads of NAME.threads.wasm, on memory of `initial` to `maximum` pages."""
-    text = (folder("bindings") / "js" / "amalgamate.threads.mjs").read_text("utf-8")
-    pages = f"PAGES = {{ initial: {initial}, maximum: {maximum} }}"
-    return _named(re.sub(r"PAGES = \{.*?\}", pages, text, count=1), name)
+def glue(prefix: str = "amg") -> dict[str, str]:
+    """The C files that are compiled together with a pair whose names begin with `prefix`."""
+    texts = {name: (folder("bindings") / "js" / name).read_text("utf-8") for name in ("glue.c", "heap.c")}
+    return {
+        name: re.sub(r"\bAMG_", f"{prefix.upper()}_", re.sub(r"\bamg_", f"{prefix}_", text))
+        for name, text in texts.items()
+    }
 
 
-def _named(text: str, name: str) -> str:
-    return re.sub(r"\./amalgamate((\.scalar|\.threads)?\.(wasm|mjs|amg))", rf"./{name}\1", text)
-
-
-def glue(prefix: str = "amg") -> str:
-    """The C that is compiled together with a pair whose names begin with `prefix`."""
-    text = (folder("bindings") / "js" / "glue.c").read_text("utf-8")
-    return re.sub(r"\bAMG_", f"{prefix.upper()}_", re.sub(r"\bamg_", f"{prefix}_", text))
-
-
-def _module(source: Path, build: str, out: Path) -> Path:
-    suffix, flags, threads = BUILDS[build]
+def _module(source: Path, build: Build, out: Path) -> Path:
     header = source.with_suffix(".h")
     if not header.is_file():
         raise AmalgamateError("E100", "the header of the pair is missing", str(header), "Keep both files together")
@@ -131,33 +131,27 @@ def _module(source: Path, build: str, out: Path) -> Path:
     if not found:
         raise AmalgamateError("E141", "the header is not that of a pair", str(header), "Write it with amalgamate build")
     prefix = found[1]
+    artifact = out / f"{source.stem}.{build.suffix}"
     with tempfile.TemporaryDirectory(prefix="amalgamate-") as scratch:
-        (Path(scratch) / "glue.c").write_text(glue(prefix), "utf-8")
+        texts = {f"pair/{source.name}": _small_but_for_kernels(source.read_text("utf-8")), **glue(prefix)}
+        files = [Path(scratch) / name for name in texts]
+        for file, text in zip(files, texts.values(), strict=True):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text, "utf-8")
+        threads = "WEB_THREADS" if build.threads else "NO_THREADS"  # there are none but those that the loader makes
         switches = [f"-D{prefix.upper()}_{name}" for name in ("NO_FILE", threads)]
         named = [f"-I{source.parent.resolve()}", f'-DPAIR_HEADER="{header.name}"']
-        text = source.read_text("utf-8")
-        pair = Path(scratch) / source.name
-        pair.write_text(_small_but_for_kernels(text), "utf-8")
         initial, maximum = _pages(source)
-        inputs = [pair, Path(scratch) / "glue.c"]
-        command: list[str | Path] = [
-            compiler(),
-            *FLAGS,
-            f"-sINITIAL_MEMORY={initial * PAGE}",
-            *([f"-sMAXIMUM_MEMORY={maximum * PAGE}"] if threads == "WEB_THREADS" else []),
-            *flags,
-            *switches,
-            *named,
-            *inputs,
-        ]
+        limits = initial * PAGE, (maximum if build.threads else MOST) * PAGE
+        command: list[str | Path] = [*build.command(*limits), *switches, *named, *files]
         try:
-            return compile(command, out / f"{source.stem}.{suffix}")
+            return compile(command, artifact)
         except AmalgamateError as error:
-            if "cache" not in str(error):
+            if build.relaxed or "cache" not in str(error):
                 raise
             # Some distributions ship a cache that may not be written to, and not all that a build needs in it.
             own = cache_folder() / "emscripten"
-            return compile(command, out / f"{source.stem}.{suffix}", {"EM_CACHE": str(own), "EM_FROZEN_CACHE": ""})
+            return compile(command, artifact, {"EM_CACHE": str(own), "EM_FROZEN_CACHE": ""})
 
 
 def _small_but_for_kernels(text: str) -> str:
@@ -180,7 +174,7 @@ def _pages(source: Path) -> tuple[int, int]:
         return initial, (1 << 30) // PAGE
     file = source.with_suffix(".amg")
     weights = stated.get("WEIGHTS", 0) + (file.stat().st_size if file.is_file() else 0)
-    return initial, min(initial + (weights + BATCH * stated["ARENA"] + ROOM) // PAGE, 1 << 16)
+    return initial, min(initial + (weights + BATCH * stated["ARENA"] + ROOM) // PAGE, MOST)
 
 
 def _stated(source: Path) -> dict[str, int]:

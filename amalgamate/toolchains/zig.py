@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import shutil
 import sys
@@ -12,8 +13,8 @@ from amalgamate.errors import AmalgamateError
 from amalgamate.toolchains import compile, exports, native
 from amalgamate.toolchains.targets import Target, find
 
-# The sanitizer that zig adds to C by default would abort where other compilers go on.
-FLAGS = (*native.FLAGS, "-fno-sanitize=undefined")
+PLAIN = ("-fno-sanitize=undefined",)  # zig adds it to C by default, and it would abort where other compilers go on
+FLAGS = (*native.FLAGS, *PLAIN)
 # Pages have up to 16 KB on Android, and 64 KB on some 64-bit Arm. Windows and macOS have threads, and functions of
 # mathematics, in the library that holds everything.
 LINK: dict[str, tuple[str, ...]] = {
@@ -30,6 +31,13 @@ def compiler() -> list[str]:
     if path := shutil.which("zig"):
         return [path, "cc"]
     raise AmalgamateError("E140", "no zig, which compiles for other systems", "", "Run pip install ziglang")
+
+
+def found() -> bool:
+    """Whether there is a zig."""
+    with contextlib.suppress(AmalgamateError):
+        return bool(compiler())
+    return False
 
 
 def build(source: Path, target: str, out: Path) -> Path:

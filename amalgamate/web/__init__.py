@@ -42,7 +42,7 @@ def write(built: Built, out: Path | str, samples: list[list[int]] | None = None)
     with tempfile.TemporaryDirectory(prefix="amalgamate-") as scratch:
         written = packages.write(packages.placed(built), "npm", scratch)
         code = {path.name: path.read_bytes() for path in written if path.suffix in (".mjs", ".wasm", ".amg")}
-    variants = {".scalar", ".threads"}
+    variants = {".scalar", ".threads", ".relaxed"}
     download = sum(len(data) for name, data in code.items() if not variants & set(Path(name).suffixes))
     kind = "digits" if samples else "pictures"
     files = {path.name: path.read_text("utf-8") for path in PAGE.iterdir() if path.suffix != ".j2"}

@@ -11,7 +11,7 @@ import { pixelsOf } from "./picture.mjs";
 import { Remote } from "./remote.mjs";
 
 export { ModelError } from "./errors.mjs";
-export { hasSimd } from "./files.mjs";
+export { hasRelaxedSimd, hasSimd } from "./files.mjs";
 
 export class Model {
   #engine; #shapes = {};

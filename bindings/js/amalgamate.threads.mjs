@@ -71,7 +71,7 @@ function serve(post) {
       exports = new WebAssembly.Instance(module, stubs).exports;
       post("ready");
     } else {
-      exports.stackRestore(stack);
+      exports.stack(stack);
       exports.__indirect_function_table.get(run)(arg);
     }
   };

@@ -1,7 +1,7 @@
 // The engine: one model in one instance of the module, on the thread that calls it.
 
 import { ModelError } from "./errors.mjs";
-import { compile, hasSimd, hasThreads, imports, loading, moduleAt, read, sharesMemory } from "./files.mjs";
+import { compile, hasRelaxedSimd, hasSimd, hasThreads, imports, loading, moduleAt, read, sharesMemory } from "./files.mjs";
 import { attached } from "./picture.mjs";
 
 const INPUT = 0, OUTPUT = 1, RGBA8 = 4;
@@ -9,17 +9,21 @@ const KINDS = { 1: ["float32", Float32Array], 2: ["int64", BigInt64Array] };
 const OUT_OF_MEMORY = -2; // a status
 const WEIGHTS = () => null; // where the weights are, unless the module embeds them
 const HALVES = false; // whether they are in half precision: then they expand over their file when the model is opened
+const RELAXED = null; // where the modules with relaxed SIMD are, for one thread and several, if there are any
+
+/** Where the module is that this engine runs fastest. */
+function suited(several) {
+  if (!hasSimd()) return new URL("./amalgamate.scalar.wasm", import.meta.url);
+  if (RELAXED && hasRelaxedSimd()) return several ? RELAXED.several() : RELAXED.one();
+  return several ? new URL("./amalgamate.threads.wasm", import.meta.url) : new URL("./amalgamate.wasm", import.meta.url);
+}
 
 export class Engine {
   #c; #crew; #model; #session; #weights = 0; #options; #tensors = [[], []];
 
   /** Options as Model.create has them. */
   static async load({ wasmUrl, wasm, weightsUrl, weights, onProgress, signal, threads = 1, ...options }) {
-    const own = () => {
-      if (!hasSimd()) return new URL("./amalgamate.scalar.wasm", import.meta.url);
-      return threads === 1 || !hasThreads() ? new URL("./amalgamate.wasm", import.meta.url) : new URL("./amalgamate.threads.wasm", import.meta.url);
-    };
-    const url = new URL(wasmUrl ?? own(), import.meta.url);
+    const url = new URL(wasmUrl ?? suited(threads !== 1 && hasThreads()), import.meta.url);
     if (!weights) weightsUrl ??= WEIGHTS();
     const module = await (wasm ? compile(wasm) : moduleAt(url, signal));
     const { Crew } = sharesMemory(module) ? await loading("the code of threads", signal, () => import("./amalgamate.threads.mjs")) : {};
@@ -152,6 +156,7 @@ export class Engine {
   }
 
   dispose() {
+    if (this.#crew && this.#session) this.#c.session_free(this.#session); // wakes its threads: Deno cannot end them in their sleep
     this.#crew?.end();
     this.#c = this.#crew = this.#tensors = null; // and with them the module's memory
   }

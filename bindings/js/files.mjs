@@ -2,12 +2,16 @@
 
 import { ModelError } from "./errors.mjs";
 
-// A function of two vector instructions: validates where there is SIMD.
-const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
-
+/** Whether the engine takes a function of no arguments that leaves a vector, of these instructions. */
+const takes = (...code) => WebAssembly.validate(new Uint8Array([...HEAD, code.length + 4, 1, code.length + 2, 0, ...code, 11]));
+const HEAD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10]; // a module up to the size of its code
+const ZERO = [65, 0, 253, 15]; // i32.const 0, i8x16.splat
 
 /** Whether this engine runs the SIMD module. */
-export const hasSimd = () => WebAssembly.validate(new Uint8Array(SIMD));
+export const hasSimd = () => takes(...ZERO, 253, 98); // i8x16.popcnt
+
+/** Whether this engine runs the module with relaxed SIMD, where there is one. */
+export const hasRelaxedSimd = () => takes(...ZERO, ...ZERO, ...ZERO, 253, 133, 2); // f32x4.relaxed_madd
 
 /** Whether a model may have threads: workers that share memory, for which a page is isolated. */
 export const hasThreads = () => hasSimd() && (globalThis.crossOriginIsolated ?? inNode());

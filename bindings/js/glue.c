@@ -1,6 +1,5 @@
 /* glue.c - what a WebAssembly module exports: numbers and pointers alone, so that JavaScript and Go know no struct.
  * Compiled together with a pair; PAIR_HEADER names its header. Pointers to text are to NUL-terminated UTF-8. */
-#define _POSIX_C_SOURCE 200112L
 #include PAIR_HEADER
 
 #include <stdlib.h>
@@ -12,11 +11,10 @@ static int32_t glue_failure; /* what glue_open or glue_session returned last, AM
 static amg_tensor glue_tensor; /* what glue_info or glue_describe found last */
 static amg_layer_stat glue_stat; /* what glue_layer found last */
 
-/* Memory that begins on a cache line, so that vectors of weights do not lie across two; NULL if there is none. */
+/* Memory as malloc of heap.c gives it; NULL if there is none. */
 EXPORT(alloc) void *glue_alloc(size_t size)
 {
-    void *memory = NULL;
-    return posix_memalign(&memory, 64, size) ? NULL : memory;
+    return malloc(size);
 }
 
 EXPORT(release) void glue_release(void *memory)
@@ -238,3 +236,11 @@ EXPORT(layer_bytes) double glue_layer_bytes(void)
 {
     return (double)glue_stat.bytes_live;
 }
+
+#ifdef AMG_WEB_THREADS
+/* Sets where the stack of this instance begins, from which it grows down: of those on one memory each has its own. */
+EXPORT(stack) void glue_stack(void *top)
+{
+    __asm__ volatile(".globaltype __stack_pointer, i32\n\tlocal.get %0\n\tglobal.set __stack_pointer" : : "r"(top));
+}
+#endif

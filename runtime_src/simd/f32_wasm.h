@@ -56,8 +56,13 @@ AMG_SIMD_FN vf vf_add(vf a, vf b) { return wasm_f32x4_add(a, b); }
 AMG_SIMD_FN vf vf_sub(vf a, vf b) { return wasm_f32x4_sub(a, b); }
 AMG_SIMD_FN vf vf_mul(vf a, vf b) { return wasm_f32x4_mul(a, b); }
 AMG_SIMD_FN vf vf_div(vf a, vf b) { return wasm_f32x4_div(a, b); }
+#ifdef __wasm_relaxed_simd__ /* one rounding or two, as the host multiplies and adds: the same for all of a program */
+AMG_SIMD_FN vf vf_fma(vf a, vf b, vf c) { return wasm_f32x4_relaxed_madd(a, b, c); }
+AMG_SIMD_FN vf vf_fnma(vf a, vf b, vf c) { return wasm_f32x4_relaxed_nmadd(a, b, c); }
+#else
 AMG_SIMD_FN vf vf_fma(vf a, vf b, vf c) { return wasm_f32x4_add(wasm_f32x4_mul(a, b), c); }
 AMG_SIMD_FN vf vf_fnma(vf a, vf b, vf c) { return wasm_f32x4_sub(c, wasm_f32x4_mul(a, b)); }
+#endif
 AMG_SIMD_FN vf vf_min(vf a, vf b) { return wasm_f32x4_pmin(a, b); } /* b < a ? b : a, one instruction on x86 hosts */
 AMG_SIMD_FN vf vf_max(vf a, vf b) { return wasm_f32x4_pmax(a, b); }
 AMG_SIMD_FN vf vf_neg(vf x) { return wasm_f32x4_neg(x); }

@@ -11,8 +11,9 @@ function near(got, wanted) {
   got.forEach((score, i) => assert.ok(Math.abs(score - wanted[i]) <= 1e-5, `score ${i} is ${score}, not ${wanted[i]}`));
 }
 
-for (const options of [{}, { worker: true }, { wasmUrl: file("digits", "./digits.scalar.wasm") }]) {
-  test(`golden vectors, ${JSON.stringify(Object.keys(options))}`, async () => {
+const modules = ["digits.wasm", "digits.scalar.wasm"].map((name) => ({ wasmUrl: file("digits", `./${name}`).href }));
+for (const options of [{}, { worker: true }, ...modules]) {
+  test(`golden vectors, ${JSON.stringify(options)}`, async () => {
     const model = await Model.create(options);
     assert.ok(vectors.length >= 20);
     for (const { pixels, floats, scores } of vectors) {

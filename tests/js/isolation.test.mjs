@@ -62,11 +62,13 @@ for (const worker of [false, true]) {
 
   test(`one thread without isolation, ${where}, and nothing more is loaded`, async () => {
     const { page: at, context, errors } = await page("plain");
+    asked.length = 0;
     const alone = await answers(at, { worker });
+    assert.deepEqual(asked.filter((file) => file.endsWith(".wasm")), ["lenet.relaxed.wasm"]);
     asked.length = 0;
     for (const threads of [2, "auto"]) assert.deepEqual(await answers(at, { worker, threads }), alone);
     assert.ok(!asked.some((file) => file.includes(".threads.")), `${asked}`);
-    assert.deepEqual(await answers(at, { worker, threads: 2, wasmUrl: "lenet.threads.wasm" }), alone, "its module runs there too");
+    assert.deepEqual(await answers(at, { worker, threads: 2, wasmUrl: "lenet.relaxed.threads.wasm" }), alone, "its module runs there too");
     assert.deepEqual(errors, []);
     await context.close();
   });

@@ -2,13 +2,15 @@
 // CASES, a JSON file with pictures, inputs, and the results of the native library.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import { readFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
 
 const resolved = createRequire(`${process.env.PACKAGE}/`).resolve("lenet");
-const { Model, ModelError, hasSimd } = await import(pathToFileURL(resolved));
+const { Model, ModelError } = await import(pathToFileURL(resolved));
 const given = JSON.parse(await readFile(process.env.CASES, "utf8"));
 const beside = (file) => new URL(file, pathToFileURL(resolved));
 const input = () => Float32Array.from(given.input);
@@ -120,11 +122,13 @@ for (const worker of [false, true]) {
       model.dispose();
     });
 
-    test("runs the scalar module", async () => {
-      const model = await Model.create({ worker, wasmUrl: beside("lenet.scalar.wasm") });
-      near((await model.run({ data: input() })).prob, given.prob);
-      model.dispose();
-    });
+    for (const kind of ["", ".scalar", ".relaxed", ".threads", ".relaxed.threads"]) {
+      test(`runs lenet${kind}.wasm`, async () => {
+        const model = await Model.create({ worker, wasmUrl: beside(`lenet${kind}.wasm`) });
+        near((await model.run({ data: input() })).prob, given.prob);
+        model.dispose();
+      });
+    }
 
     test("refuses damaged weights and modules", async () => {
       const weights = new Uint8Array(await readFile(beside("lenet.amg")));
@@ -218,17 +222,35 @@ test("says that there is no WebAssembly", async () => {
   }
 });
 
-test("takes the scalar module where there is no SIMD", async () => {
-  const validate = WebAssembly.validate;
+/** Whether a function ends in f32x4.relaxed_madd. */
+const isRelaxed = (code) => [253, 133, 2, 11].every((byte, i) => code.at(i - 4) === byte);
+
+test("takes the best module that the engine runs, and no other", async () => {
+  const { validate } = WebAssembly, scratch = await mkdtemp(join(tmpdir(), "lenet-"));
+  const kinds = [
+    { file: "lenet.relaxed.wasm", several: "lenet.relaxed.threads.wasm", found: [true, true], validate },
+    { file: "lenet.wasm", several: "lenet.threads.wasm", found: [true, false], validate: (code) => validate(code) && !isRelaxed(code) },
+    { file: "lenet.scalar.wasm", several: "lenet.scalar.wasm", found: [false, false], validate: () => false },
+  ];
   try {
-    WebAssembly.validate = () => false;
-    assert.equal(hasSimd(), false);
-    const model = await Model.create();
-    near((await model.run({ data: input() })).prob, given.prob);
+    for (const kind of kinds) {
+      const folder = join(scratch, kind.file), files = ["lenet.mjs", "lenet.threads.mjs", "lenet.amg", kind.file, kind.several];
+      await mkdir(folder);
+      for (const file of files) await copyFile(beside(file), join(folder, file));
+      const { Model, hasRelaxedSimd, hasSimd } = await import(pathToFileURL(join(folder, "lenet.mjs")));
+      WebAssembly.validate = kind.validate;
+      assert.deepEqual([hasSimd(), hasRelaxedSimd()], kind.found);
+      for (const threads of [1, 2]) {
+        const model = await Model.create({ threads });
+        assert.equal(model.threads, kind.found[0] ? threads : 1);
+        near((await model.run({ data: input() })).prob, given.prob);
+        model.dispose();
+      }
+    }
   } finally {
     WebAssembly.validate = validate;
+    await rm(scratch, { recursive: true });
   }
-  assert.equal(hasSimd(), true);
 });
 
 test("needs little more memory than weights and arena", async () => {
