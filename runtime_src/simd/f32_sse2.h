@@ -9,6 +9,7 @@
 #define AMG_TILE_ROWS 2 /* gemm: rows and output lanes of a register tile: 8 accumulators of 16 registers */
 #define AMG_TILE_SMALL 1 /* rows of the second tile height, for what is left */
 #define AMG_TILE_LANES 16
+#define AMG_TILE_STEPS 1
 
 typedef __m128 vf;
 typedef __m128i vi;

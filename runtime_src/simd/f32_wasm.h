@@ -9,6 +9,7 @@
 #define AMG_TILE_ROWS 2 /* gemm: rows and output lanes of a register tile: 8 accumulators, for hosts of 16 registers */
 #define AMG_TILE_SMALL 1 /* rows of the second tile height, for what is left */
 #define AMG_TILE_LANES 16
+#define AMG_TILE_STEPS 8 /* gemm: steps of k written out: engines count an index for each pointer */
 
 typedef v128_t vf;
 typedef v128_t vi;
