@@ -9,6 +9,7 @@
 #define AMG_TILE_SMALL 4 /* rows of the second tile height, for what is left */
 #define AMG_TILE_LANES 16
 #define AMG_TILE_STEPS 1
+#define AMG_VECTOR_PANELS 4 /* that a product of one row reads at a time */
 
 #if defined(__AVX2__) && defined(__FMA__)
 #define AMG_SIMD_REGION 0

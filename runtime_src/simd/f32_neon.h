@@ -10,6 +10,7 @@
 #define AMG_TILE_SMALL 4 /* rows of the second tile height, for what is left */
 #define AMG_TILE_LANES 16
 #define AMG_TILE_STEPS 1
+#define AMG_VECTOR_PANELS 2
 
 typedef float32x4_t vf;
 typedef int32x4_t vi;

@@ -14,6 +14,7 @@
 #define AMG_TILE_SMALL 2 /* rows of the second tile height, for what is left */
 #define AMG_TILE_LANES 4
 #define AMG_TILE_STEPS 1
+#define AMG_VECTOR_PANELS 1
 
 typedef float vf;
 typedef int32_t vi;

@@ -10,6 +10,7 @@
 #define AMG_TILE_SMALL 1 /* rows of the second tile height, for what is left */
 #define AMG_TILE_LANES 16
 #define AMG_TILE_STEPS 1
+#define AMG_VECTOR_PANELS 2
 
 typedef __m128 vf;
 typedef __m128i vi;
