@@ -10,6 +10,7 @@
 #define AMG_TILE_LANES 16
 #define AMG_TILE_STEPS 1
 #define AMG_VECTOR_PANELS 4 /* that a product of one row reads at a time */
+#define AMG_DEPTHWISE_LINES 2 /* output rows of a tile of 3x3 taps */
 
 #if defined(__AVX2__) && defined(__FMA__)
 #define AMG_SIMD_REGION 0
