@@ -107,11 +107,12 @@ def loops(isa: Isa) -> list[Loop]:
         ("gemm_full", "tile", rows, size["AMG_TILE_LANES"]),
         ("gemm_small", "low tile", small, size["AMG_TILE_LANES"]),
         ("gemm_full_half", "half a tile", rows, 2 * lanes),
+        ("gemm_full_quarter", "a quarter of one", rows, lanes),
         ("gemm_full_panel", "tile of a panel", rows, 16),
         ("gemm_small_panel", "low tile of a panel", small, 16),
         ("gemm_small_wide", "wide tile", small, 48),
     ]
-    row = 16 * (4 if lanes >= 8 else 2) // lanes
+    row = 16 * size["AMG_VECTOR_PANELS"] // lanes
     return [
         *(Loop(name, what, m * n // lanes, m + n // lanes, size=f"{m}x{n} ") for name, what, m, n in tiles),
         Loop("gemm_vector", "matrix x vector", row, row + 1),

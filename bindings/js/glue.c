@@ -180,6 +180,7 @@ EXPORT(set_image) int32_t glue_set_image(amg_session *session, int32_t i, const 
 EXPORT(has_nan) int32_t glue_has_nan(const float *x, size_t n)
 {
     int32_t found = 0;
+#pragma clang loop vectorize(enable)
     for (size_t i = 0; i < n; i++) {
         found |= x[i] != x[i];
     }

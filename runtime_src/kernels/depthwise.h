@@ -27,6 +27,7 @@ typedef struct amg_depthwise_row {
 } amg_depthwise_row;
 
 typedef struct amg_depthwise_kernels {
+    int32_t lines; /* most that a row may have */
     void (*row)(const amg_depthwise_layer *d, const amg_depthwise_row *r);
 } amg_depthwise_kernels;
 AMG_KERNELS(depthwise);

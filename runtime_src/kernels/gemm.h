@@ -40,6 +40,15 @@ typedef struct amg_gemm_ahead {
     uintptr_t at, step; /* an address, and bytes that it moves on */
 } amg_gemm_ahead;
 
+/* What the tiles of outputs from n on share. */
+typedef struct amg_gemm_outputs {
+    const float *w;    /* at output n and k = 0 */
+    const float *bias; /* of as many outputs as a tile has */
+    int64_t n, width;  /* the first, and how many there are from it on */
+    float *ragged;     /* room for a tile of which some lies beyond the rows or the outputs */
+    amg_gemm_ahead ahead;
+} amg_gemm_outputs;
+
 /* A plain matrix product, as many rows as one likes. */
 typedef struct amg_gemm_matrix {
     const float *x, *add;

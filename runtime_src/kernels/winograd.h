@@ -133,6 +133,19 @@ static inline amg_winograd_share amg_winograd_spread(const amg_winograd_cut *cut
     return best;
 }
 
+/* What of a tile of outputs lies on the map: so many rows of so many columns, from pixel `at` on. */
+typedef struct amg_winograd_place {
+    ptrdiff_t at, rows, columns;
+} amg_winograd_place;
+
+static inline amg_winograd_place amg_winograd_place_of(const amg_winograd_layer *l, const amg_winograd_cut *cut, int64_t tile)
+{
+    const int64_t image = tile / (cut->rows * cut->columns), place = tile % (cut->rows * cut->columns);
+    const int64_t oy = place / cut->columns * cut->size, ox = place % cut->columns * cut->size;
+    const int64_t rows = AMG_MIN(cut->size, l->oh - oy), columns = AMG_MIN(cut->size, l->ow - ox);
+    return (amg_winograd_place){(ptrdiff_t)((image * l->oh + oy) * l->ow + ox), (ptrdiff_t)rows, (ptrdiff_t)columns};
+}
+
 /* Bytes of scratch that each thread needs. */
 static inline int64_t amg_winograd_scratch(const amg_winograd_cut *cut)
 {

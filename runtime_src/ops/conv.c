@@ -174,9 +174,15 @@ static const float *conv_pad(const conv_work *j, const float *line, ptrdiff_t ix
     return to;
 }
 
-/* Points the rows of a tile at the patches of pixels m, m + 1, ...: a run per line of the kernel where every line lies
- * inside the map's columns, or is copied to `pad` and padded, and is contiguous there; else a run per tap. */
-static void conv_point(const conv_work *j, const float *zeros, float *pad, ptrdiff_t m, amg_gemm_tile *tile,
+/* An output pixel. */
+typedef struct conv_place {
+    ptrdiff_t image, y, x;
+} conv_place;
+
+/* Points the rows of a tile at the patches of the pixels from `at` on, which moves past them: a run per line of the kernel
+ * where every line lies inside the map's columns, or is copied to `pad` and padded, and is contiguous there; else a run per
+ * tap. */
+static void conv_point(const conv_work *j, const float *zeros, float *pad, conv_place *at, amg_gemm_tile *tile,
                        const float **row)
 {
     const conv_plan *p = &j->p;
@@ -184,26 +190,25 @@ static void conv_point(const conv_work *j, const float *zeros, float *pad, ptrdi
     const ptrdiff_t kernel_h = (ptrdiff_t)w->kernel[0], kernel_w = (ptrdiff_t)w->kernel[1], c = (ptrdiff_t)p->x.pitch;
     const ptrdiff_t top = (ptrdiff_t)w->before[0], left = (ptrdiff_t)w->before[1], step = (ptrdiff_t)w->stride[1];
     const ptrdiff_t x_h = (ptrdiff_t)p->x.h, x_w = (ptrdiff_t)p->x.w, y_w = (ptrdiff_t)p->y.w;
-    ptrdiff_t oy = m / y_w, ox = m % y_w, image = oy / (ptrdiff_t)p->y.h;
+    ptrdiff_t image = at->image, oy = at->y, ox = at->x;
     ptrdiff_t first = ox + tile->rows > y_w ? 0 : ox, last = AMG_MIN(ox + tile->rows, y_w) - 1;
     int whole = w->dilation[1] == 1 && w->group == 1 && c == p->x.c;
     int inside = first * step >= left && last * step - left + kernel_w <= x_w;
     int lines = whole && (inside || (!AMG_SMALL && p->patch));
     ptrdiff_t columns = lines ? 1 : kernel_w, count;
-    oy %= (ptrdiff_t)p->y.h;
     tile->row = row;
     tile->runs = kernel_h * columns;
     tile->len = lines ? w->kernel[1] * p->x.c : p->inputs;
     for (ptrdiff_t i = 0; i < tile->rows; i += count) {
         const ptrdiff_t y = oy * (ptrdiff_t)w->stride[0] - top, x = ox * step - left;
-        const float **at = row + i;
+        const float **to = row + i;
         count = AMG_MIN(tile->rows - i, y_w - ox);
         for (ptrdiff_t ky = 0; ky < kernel_h; ky++) {
             const ptrdiff_t iy = y + ky * (ptrdiff_t)w->dilation[0];
             if (iy < 0 || iy >= x_h) {
-                for (ptrdiff_t kx = 0; kx < columns; kx++, at += tile->height) {
+                for (ptrdiff_t kx = 0; kx < columns; kx++, to += tile->height) {
                     for (ptrdiff_t k = 0; k < count; k++) {
-                        at[k] = zeros;
+                        to[k] = zeros;
                     }
                 }
                 continue;
@@ -217,17 +222,20 @@ static void conv_point(const conv_work *j, const float *zeros, float *pad, ptrdi
                     pad += width * c;
                 }
                 for (ptrdiff_t k = 0; k < count; k++) {
-                    at[k] = from + k * step * c;
+                    to[k] = from + k * step * c;
                 }
-                at += tile->height;
+                to += tile->height;
                 continue;
             }
-            for (ptrdiff_t kx = 0; kx < columns; kx++, at += tile->height) {
+            for (ptrdiff_t kx = 0; kx < columns; kx++, to += tile->height) {
                 for (ptrdiff_t k = 0; k < count; k++) {
                     const ptrdiff_t column = x + kx * (ptrdiff_t)w->dilation[1] + k * step;
-                    at[k] = column >= 0 && column < x_w ? line + column * c : zeros;
+                    to[k] = column >= 0 && column < x_w ? line + column * c : zeros;
                 }
             }
+        }
+        if ((ox += count) < y_w) {
+            break;
         }
         ox = 0;
         if (++oy == (ptrdiff_t)p->y.h) {
@@ -235,6 +243,7 @@ static void conv_point(const conv_work *j, const float *zeros, float *pad, ptrdi
             image++;
         }
     }
+    *at = (conv_place){image, oy, ox};
     for (ptrdiff_t run = 0; run < kernel_h * columns; run++) {
         for (ptrdiff_t i = tile->rows; i < tile->height; i++) {
             row[run * tile->height + i] = row[run * tile->height + tile->rows - 1];
@@ -256,22 +265,23 @@ static void conv_job(void *arg, int64_t begin, int64_t end, int32_t thread)
     memset(zeros, 0, (size_t)(p->pads_at - p->zeros_at));
     for (int64_t item = begin; item < end; item++) {
         int64_t n0, n1, m = amg_gemm_item(item, p->outputs, j->slice, &n0, &n1) * j->block;
-        int64_t last = AMG_MIN(m + j->block, pixels), first = m, count = 0;
+        int64_t last = AMG_MIN(m + j->block, pixels), first = m, count = 0, line = m / p->y.w;
+        conv_place at = {(ptrdiff_t)(line / p->y.h), (ptrdiff_t)(line % p->y.h), (ptrdiff_t)(m % p->y.w)};
         for (; m < last; m += tile[count++].rows) {
             int32_t height = amg_gemm_height(gemm, p->outputs, last - m);
             float *out = j->out + m * p->y.pitch;
             tile[count] = (amg_gemm_tile){NULL, NULL, 0, 0, height, (int32_t)AMG_MIN(height, last - m), out, p->y.pitch,
                                           j->add ? j->add + m * j->add_pitch : NULL, j->add_pitch};
-            conv_point(j, zeros, pads + count * p->patch, (ptrdiff_t)m, tile + count,
+            conv_point(j, zeros, pads + count * p->patch, &at, tile + count,
                        rows + count * AMG_GEMM_MAX_ROWS * p->taps);
         }
         for (int64_t g = 0; g < p->win.group; g++) {
-            int64_t at = g * p->outputs;
+            int64_t channel = g * p->outputs;
             const float *w = j->w + g * amg_round_up(p->outputs, AMG_LANES) * p->k;
-            amg_product product = {w, j->bias ? j->bias + at : NULL, p->outputs, p->k, g * p->inputs, j->lo, j->hi,
+            amg_product product = {w, j->bias ? j->bias + channel : NULL, p->outputs, p->k, g * p->inputs, j->lo, j->hi,
                                    j->distant};
             gemm->tiles(&product, tile, count, n0, n1);
-            conv_activate(j, j->out + first * p->y.pitch + at + n0, last - first, n1 - n0);
+            conv_activate(j, j->out + first * p->y.pitch + channel + n0, last - first, n1 - n0);
             for (int64_t i = 0; i < count; i++) {
                 tile[i].out += p->outputs;
                 tile[i].add = tile[i].add ? tile[i].add + p->outputs : NULL;

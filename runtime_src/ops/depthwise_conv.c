@@ -98,7 +98,7 @@ static void depthwise_conv_job(void *arg, int64_t begin, int64_t end, int32_t th
     amg_depthwise_layer d = {j->bias, n, p->x.w, p->y.w, w->kernel[0], w->kernel[1], w->stride[1], w->dilation[1],
                              w->before[1], wide ? lanes : p->x.pitch, wide ? p->x.w * lanes : x_row, lanes,
                              p->y.pitch, j->add_pitch, j->lo, j->hi, depthwise_conv_square(p)};
-    const int32_t pairs = d.square && d.stride == 1 && !wide && n % AMG_LANES == 0;
+    const int32_t pairs = amg_depthwise[j->t->isa]->lines > 1 && d.square && d.stride == 1 && !wide && n % AMG_LANES == 0;
     for (int64_t line = begin, lines; line < end; line += lines) {
         int64_t iy = line % p->y.h * w->stride[0] - w->before[0], ky0 = 0, ky1 = w->kernel[0];
         ky0 = iy < 0 ? AMG_MIN((-iy + w->dilation[0] - 1) / w->dilation[0], ky1) : 0;

@@ -8,6 +8,9 @@
 #define AMG_TILE_ROWS 6 /* gemm: rows and output lanes of a register tile: 12 accumulators of 16 registers */
 #define AMG_TILE_SMALL 4 /* rows of the second tile height, for what is left */
 #define AMG_TILE_LANES 16
+#define AMG_TILE_STEPS 1
+#define AMG_VECTOR_PANELS 4 /* that a product of one row reads at a time */
+#define AMG_DEPTHWISE_LINES 2 /* output rows of a tile of 3x3 taps */
 
 #if defined(__AVX2__) && defined(__FMA__)
 #define AMG_SIMD_REGION 0

@@ -8,6 +8,9 @@
 #define AMG_TILE_ROWS 14 /* gemm: rows and output lanes of a register tile: 28 accumulators of 32 registers */
 #define AMG_TILE_SMALL 8 /* rows of the second tile height, for what is left; here also of an 8x48 tile */
 #define AMG_TILE_LANES 32
+#define AMG_TILE_STEPS 1
+#define AMG_VECTOR_PANELS 4
+#define AMG_DEPTHWISE_LINES 2
 
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 #define AMG_SIMD_REGION 0

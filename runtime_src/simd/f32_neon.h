@@ -9,6 +9,9 @@
 #define AMG_TILE_ROWS 5 /* gemm: rows and output lanes of a register tile: 20 accumulators, as gcc spills two of 24 */
 #define AMG_TILE_SMALL 4 /* rows of the second tile height, for what is left */
 #define AMG_TILE_LANES 16
+#define AMG_TILE_STEPS 1
+#define AMG_VECTOR_PANELS 2
+#define AMG_DEPTHWISE_LINES 2
 
 typedef float32x4_t vf;
 typedef int32x4_t vi;

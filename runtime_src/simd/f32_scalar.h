@@ -13,6 +13,9 @@
 #endif
 #define AMG_TILE_SMALL 2 /* rows of the second tile height, for what is left */
 #define AMG_TILE_LANES 4
+#define AMG_TILE_STEPS 1
+#define AMG_VECTOR_PANELS 1
+#define AMG_DEPTHWISE_LINES 2
 
 typedef float vf;
 typedef int32_t vi;

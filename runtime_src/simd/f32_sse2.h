@@ -9,6 +9,9 @@
 #define AMG_TILE_ROWS 2 /* gemm: rows and output lanes of a register tile: 8 accumulators of 16 registers */
 #define AMG_TILE_SMALL 1 /* rows of the second tile height, for what is left */
 #define AMG_TILE_LANES 16
+#define AMG_TILE_STEPS 1
+#define AMG_VECTOR_PANELS 2
+#define AMG_DEPTHWISE_LINES 2
 
 typedef __m128 vf;
 typedef __m128i vi;

@@ -9,6 +9,9 @@
 #define AMG_TILE_ROWS 2 /* gemm: rows and output lanes of a register tile: 8 accumulators, for hosts of 16 registers */
 #define AMG_TILE_SMALL 1 /* rows of the second tile height, for what is left */
 #define AMG_TILE_LANES 16
+#define AMG_TILE_STEPS 8 /* gemm: steps of k written out: engines count an index for each pointer */
+#define AMG_VECTOR_PANELS 1 /* that a product of one row reads at a time: V8 loads all of a turn first, in 15 registers */
+#define AMG_DEPTHWISE_LINES 1 /* output rows of a tile of 3x3 taps: the same */
 
 typedef v128_t vf;
 typedef v128_t vi;

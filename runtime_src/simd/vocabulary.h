@@ -10,7 +10,7 @@
 #define AMG_SIMD_FN static inline AMG_MAYBE_UNUSED
 
 /* Asks for the cache line `floats` after p, which may lie beyond the array. */
-#if defined(__GNUC__) || defined(__clang__)
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(__wasm__)
 #define AMG_PREFETCH(p, floats) __builtin_prefetch((const void *)((uintptr_t)(p) + 4 * (uintptr_t)(floats)))
 #else
 #define AMG_PREFETCH(p, floats) ((void)0)
