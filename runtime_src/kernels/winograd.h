@@ -44,11 +44,6 @@ typedef struct amg_winograd_tiles {
     const float *zeros; /* as many as there are channels */
 } amg_winograd_tiles;
 
-/* How threads share a layer: by items, blocks of tiles times slices of outputs. */
-typedef struct amg_winograd_share {
-    int64_t block, slice;
-} amg_winograd_share;
-
 #ifndef AMG_WINOGRAD_BELOW
 #define AMG_WINOGRAD_BELOW 0.9 /* of the direct way's time: Winograd's is taken where it needs less */
 #endif
@@ -106,31 +101,6 @@ static inline int amg_winograd_cut_of(int64_t images, int64_t oh, int64_t ow, in
     cut->m_floats = 36 * cut->block * cut->panels * AMG_LANES;
     cut->zeros = amg_round_up(c, AMG_LANES);
     return 1;
-}
-
-/* Cuts blocks smaller and outputs into slices so that `threads` threads end soonest by a count of instructions: each item
- * transforms its weights, and its input, which takes less than to fetch what another thread transformed. Of equal blocks
- * and slices it tries the largest of each count; none needs more scratch than before. */
-static inline amg_winograd_share amg_winograd_spread(const amg_winograd_cut *cut, int64_t c, int64_t n, int64_t groups,
-                                                     int64_t threads)
-{
-    const int64_t panels = (n + AMG_LANES - 1) / AMG_LANES;
-    amg_winograd_share best = {cut->block, panels * AMG_LANES};
-    double least = INFINITY;
-    for (int64_t high = cut->block; threads > 1 && high > 0; high = (high - 1) / 8 * 8) {
-        const int64_t blocks = (cut->tiles + high - 1) / high, tiles = (cut->tiles + blocks - 1) / blocks;
-        for (int64_t width = panels; width > 0; width--) {
-            const int64_t slices = (panels + width - 1) / width, items = blocks * slices * groups;
-            width = (panels + slices - 1) / slices;
-            const double item = amg_winograd_cost(cut->size, tiles, c, width * AMG_LANES);
-            const double time = item * (double)((items + threads - 1) / threads);
-            if (time < least) {
-                least = time;
-                best = (amg_winograd_share){tiles, width * AMG_LANES};
-            }
-        }
-    }
-    return best;
 }
 
 /* What of a tile of outputs lies on the map: so many rows of so many columns, from pixel `at` on. */

@@ -8,12 +8,11 @@
 #include "kernels/gemm.h"
 #include "kernels/panels.h"
 #include "kernels/window.h"
-#include "kernels/winograd.h"
+#include "kernels/winograd_layer.h"
 #include "op.h"
 
 #define CONV_TILES (AMG_SMALL ? 1 : 16) /* most tiles of a block: they share the weights in cache */
 #define CONV_WINOGRAD (AMG_WINOGRAD && amg_winograd_here)
-#define CONV_PART 64             /* channels of a tile whose input a thread transforms for others, at Winograd's way */
 #define CONV_FAR (1024 * 1024)   /* floats of output, above which little of it stays in a second-level cache until it is read */
 #define CONV_FLOATS (128 * 1024) /* most floats of input that a block reads: half a second-level cache of 1 MiB */
 
@@ -314,82 +313,6 @@ static void conv_plain_job(void *arg, int64_t begin, int64_t end, int32_t thread
     }
 }
 
-/* What the threads share that go Winograd's way. */
-typedef struct conv_winograd {
-    const conv_work *work;
-    amg_winograd_layer layer; /* of group 0 */
-    amg_winograd_share share;
-    amg_winograd_tiles tiles; /* all, where they are so few that their input is transformed once for all threads; else none */
-} conv_winograd;
-
-/* Tiles [first, first + count) in the scratch of a thread. */
-static amg_winograd_tiles conv_winograd_tiles(const conv_winograd *j, int64_t first, int64_t count, int32_t thread)
-{
-    const amg_winograd_cut *cut = &j->work->p.cut;
-    float *v = (float *)amg_scratch_of(j->work->t, thread), *zeros = v + cut->v_floats + cut->u_floats + cut->m_floats;
-    memset(zeros, 0, (size_t)cut->zeros * sizeof *zeros);
-    return (amg_winograd_tiles){first, count, v, amg_winograd_v_step(j->share.block, j->work->p.inputs), zeros};
-}
-
-/* Items are parts of the channels times tiles. */
-static void conv_winograd_input(void *arg, int64_t begin, int64_t end, int32_t thread)
-{
-    const conv_winograd *j = (const conv_winograd *)arg;
-    const conv_plan *p = &j->work->p;
-    (void)thread;
-    for (int64_t item = begin; item < end; item++) {
-        const int64_t c = item / j->tiles.count * CONV_PART;
-        amg_winograd[j->work->t->isa]->input(&j->layer, &p->cut, &j->tiles, item % j->tiles.count, c,
-                                             AMG_MIN(c + CONV_PART, p->inputs));
-    }
-}
-
-/* Items are blocks of tiles, times groups, times slices of a group's output channels. */
-static void conv_winograd_output(void *arg, int64_t begin, int64_t end, int32_t thread)
-{
-    const conv_winograd *j = (const conv_winograd *)arg;
-    const conv_plan *p = &j->work->p;
-    const amg_winograd_kernels *kernels = amg_winograd[j->work->t->isa];
-    float *scratch = (float *)amg_scratch_of(j->work->t, thread) + p->cut.v_floats;
-    for (int64_t item = begin; item < end; item++) {
-        int64_t n0, n1, part = amg_gemm_item(item, p->outputs, j->share.slice, &n0, &n1);
-        int64_t first = part / p->win.group * j->share.block, g = part % p->win.group, at = g * p->outputs;
-        amg_winograd_tiles tiles = j->tiles;
-        amg_winograd_layer l = j->layer;
-        l.x += g * p->inputs;
-        l.w += g * amg_round_up(p->outputs, AMG_LANES) * p->k;
-        l.bias = l.bias ? l.bias + at : NULL;
-        l.add = l.add ? l.add + at : NULL;
-        l.out += at;
-        if (!tiles.count) {
-            tiles = conv_winograd_tiles(j, first, AMG_MIN(j->share.block, p->cut.tiles - first), thread);
-            for (int64_t t = 0; t < tiles.count; t++) {
-                kernels->input(&l, &p->cut, &tiles, t, 0, p->inputs);
-            }
-        }
-        kernels->output(&l, &p->cut, &tiles, n0, n1, scratch);
-    }
-}
-
-static void conv_winograd_run(const conv_work *work)
-{
-    const conv_plan *p = &work->p;
-    const amg_winograd_cut *cut = &p->cut;
-    conv_winograd j = {
-        .work = work,
-        .layer = {work->x, work->w, work->bias, work->add, work->out, p->x.n, p->x.h, p->x.w, p->inputs, p->x.pitch, p->y.h,
-                  p->y.w, p->outputs, p->y.pitch, work->add_pitch, p->win.before[0], p->win.before[1], work->lo, work->hi},
-        .share = amg_winograd_spread(cut, p->inputs, p->outputs, p->win.group, work->t->threads),
-    };
-    if (work->t->threads > 1 && p->win.group == 1 && cut->tiles <= AMG_WINOGRAD_FEW) {
-        j.share.block = cut->tiles;
-        j.tiles = conv_winograd_tiles(&j, 0, cut->tiles, 0);
-        amg_parallel(work->t, (p->inputs + CONV_PART - 1) / CONV_PART * cut->tiles, 1, conv_winograd_input, &j);
-    }
-    const int64_t blocks = (cut->tiles + j.share.block - 1) / j.share.block;
-    amg_parallel(work->t, blocks * p->win.group * amg_gemm_slices(p->outputs, j.share.slice), 1, conv_winograd_output, &j);
-}
-
 /* Items are pixels. */
 static void conv_activate_job(void *arg, int64_t begin, int64_t end, int32_t thread)
 {
@@ -432,7 +355,11 @@ static void conv_run(const amg_step *s, const amg_context *t)
     j.distant = pixels * j.p.y.pitch > CONV_FAR;
     amg_activation_clamp(&j.p.win.act, &j.lo, &j.hi);
     if (CONV_WINOGRAD && j.p.winograd) {
-        conv_winograd_run(&j);
+        const conv_plan *p = &j.p;
+        const amg_winograd_layer layer = {j.x, j.w, j.bias, j.add, j.out, p->x.n, p->x.h, p->x.w, p->inputs, p->x.pitch,
+                                          p->y.h, p->y.w, p->outputs, p->y.pitch, j.add_pitch,
+                                          p->win.before[0], p->win.before[1], j.lo, j.hi};
+        amg_winograd_run(t, &layer, &p->cut, p->win.group);
         if (j.p.win.act.kind != AMG_ACT_NONE && j.p.win.act.kind != AMG_ACT_CLIP) {
             amg_parallel(t, pixels, 64, conv_activate_job, &j);
         }
