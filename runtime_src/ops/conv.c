@@ -383,7 +383,8 @@ static void conv_run(const amg_step *s, const amg_context *t)
     int32_t height = amg_gemm_height(gemm, j.p.outputs, pixels);
     j.block = height * amg_gemm_block(t, j.p.outputs, pixels, height, j.p.tiles);
     int64_t blocks = j.p.plain ? conv_plain_blocks(&j, pixels) : (pixels + j.block - 1) / j.block;
-    j.slice = j.p.win.group == 1 ? amg_gemm_slice(t, j.p.outputs, blocks) : j.p.outputs;
+    int64_t copies = j.p.apart ? AMG_ITEMS : 1; /* of a block's rows, one for each slice: fewer slices */
+    j.slice = j.p.win.group == 1 ? amg_gemm_slice(t, j.p.outputs, blocks * copies) : j.p.outputs;
     amg_parallel(t, blocks * amg_gemm_slices(j.p.outputs, j.slice), 1, j.p.plain ? conv_plain_job : conv_job, &j);
 }
 
