@@ -74,7 +74,7 @@ static void conv_choose(conv_plan *p, const int64_t out[2])
 }
 
 /* Lays out the scratch; Conv.scratch in amalgamate/ops/conv.py computes the same. */
-static const char *conv_scratch(conv_plan *p, int64_t pixels)
+static const char *conv_scratch(conv_plan *p)
 {
     const amg_window *w = &p->win;
     int64_t packed = 0, zeros, tile = 0, floats;
@@ -111,7 +111,7 @@ static const char *conv_scratch(conv_plan *p, int64_t pixels)
     if (!AMG_SMALL && p->plain && p->k % CONV_WAY == 0 && p->outputs >= 8 * AMG_LANES) {
         p->tiles = AMG_MAX(1, AMG_MIN(CONV_TILES, CONV_FLOATS / AMG_GEMM_MAX_ROWS / p->k));
         p->apart = p->k + AMG_LANES;
-        p->packed_at = AMG_MIN(pixels, p->tiles * AMG_GEMM_MAX_ROWS + 1) * p->apart * 4;
+        p->packed_at = AMG_MIN(p->x.n * p->x.h * p->x.w, p->tiles * AMG_GEMM_MAX_ROWS + 1) * p->apart * 4;
     }
     if (p->packed_at > INT64_MAX / 4) {
         return "kernel or channels are too large";
@@ -134,7 +134,7 @@ static const char *conv_read(const amg_step *s, conv_plan *p, int64_t out[2])
         return wrong;
     }
     conv_choose(p, out);
-    return conv_scratch(p, out[0] * out[1] * p->x.n);
+    return conv_scratch(p);
 }
 
 static AMG_COLD int32_t conv_check(amg_check *c, amg_step *s)
