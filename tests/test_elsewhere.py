@@ -16,7 +16,7 @@ from amalgamate.ops import Case, registry
 from amalgamate.toolchains.wasm import RELAXED
 from amalgamate.writers import c_source
 from machines import BIG_ENDIAN, EMULATED, program
-from test_kernels import by_winograd, rounding
+from test_kernels import growth, rounding
 from tools import package, tool
 
 SOURCE = Path(__file__).parent / "c" / "cases.c"
@@ -84,7 +84,7 @@ def near(case: Case, got: Array, want: Array) -> bool:
     shapes = [None if value is None else value.shape for value in case.inputs]
     terms = case.op.macs(shapes, [want.shape]) // want.size
     few = 2e-6 * np.abs(want[np.isfinite(want)]).max(initial=1)
-    sums = rounding(terms, 4 if by_winograd(case) else 1) if terms else 0.0
+    sums = rounding(terms, growth(case)) if terms else 0.0
     return np.allclose(got, want, rtol=2e-5, atol=max(few, sums), equal_nan=True)
 
 

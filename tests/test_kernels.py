@@ -13,7 +13,7 @@ import harness
 from amalgamate import passes
 from amalgamate.graph import Array, Graph, Tensor
 from amalgamate.ops import Case, Op
-from amalgamate.ops._winograd import winograd_bytes
+from amalgamate.ops._winograd import Cut, winograd_cut
 from amalgamate.ops.clip import Clip
 from amalgamate.ops.concat import Concat
 from amalgamate.ops.conv import Conv
@@ -43,13 +43,20 @@ def agree(got: Array, want: Array, terms: int, growth: int = 1) -> None:
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=rounding(terms, growth))
 
 
-def by_winograd(case: Case) -> bool:
-    """Whether the C half goes Winograd's way, whose transforms add and subtract multiples of up to 16 of what they transform."""
+def cut_of(case: Case) -> Cut | None:
+    """How the C half cuts a convolution that goes Winograd's way."""
     if not isinstance(case.op, Conv):
-        return False
+        return None
     x, w = (value.shape for value in case.inputs[:2] if value is not None)
     y = case.op.shape(x, w)
-    return len(x) == 4 and winograd_bytes(case.op, (x[0], *x[2:], x[1]), w, (y[0], *y[2:], y[1])) > 0
+    return winograd_cut(case.op, (x[0], *x[2:], x[1]), w, (y[0], *y[2:], y[1])) if len(x) == 4 else None
+
+
+def growth(case: Case) -> int:
+    """How much worse sums round than added up in order: Winograd's transforms add and subtract multiples of up to 16 of what
+    they transform with six points, of up to 32 with eight."""
+    cut = cut_of(case)
+    return {6: 4, 8: 8}[cut.points] if cut else 1
 
 
 def check(case: Case) -> None:
@@ -58,12 +65,11 @@ def check(case: Case) -> None:
     want = case.op.run(*case.inputs)[0]
     shapes = [None if value is None else value.shape for value in case.inputs]
     terms = case.op.macs(shapes, [want.shape]) // want.size
-    growth = 4 if by_winograd(case) else 1
     with harness.Model(model_file.write(made)) as model:
         assert model.arena_size() == made.arena_bytes
         for isa in harness.isas():
             with model.session(isa) as session:
-                agree(session.run(list(harness.inputs_of(case).values()))[0], want, terms, growth)
+                agree(session.run(list(harness.inputs_of(case).values()))[0], want, terms, growth(case))
 
 
 def operands(seed: int, *shapes: tuple[int, ...] | None) -> list[Array | None]:
@@ -118,6 +124,44 @@ def test_winograd(inputs: int, outputs: int, height: int, width: int, pad: int, 
     x, w = (data.draw(st.integers(1, 2)), group * inputs, height, width), (group * outputs, inputs, *kernel)
     values = operands(inputs, x, w, w[:1] if data.draw(st.booleans()) else None, op.shape(x, w) if residual else None)
     check(Case(op, values if residual else values[:3], (1, 2) if values[2] is not None else (1,)))
+
+
+@pytest.mark.parametrize("outputs", [16, 70])
+@pytest.mark.parametrize(
+    "taps, inputs, size, points",
+    [
+        (3, 48, (15, 17), 6),
+        (3, 40, (36, 42), 8),
+        (3, 70, (41, 59), 8),
+        (5, 24, (8, 8), 8),
+        (5, 40, (27, 30), 8),
+        (3, 64, (13, 13), 6),
+    ],
+)
+def test_winograd_of_six_and_of_eight_points(
+    taps: int, inputs: int, size: tuple[int, int], points: int, outputs: int
+) -> None:
+    x, w = (1, inputs, *size), (outputs, inputs, taps, taps)
+    case = Case(Conv(kernel=(taps, taps), pads=(taps // 2,) * 4), operands(3, x, w, w[:1]), (1, 2))
+    cut = cut_of(case)
+    assert cut and cut.points == points and cut.size == points + 1 - taps
+    check(case)
+
+
+@pytest.mark.parametrize("taps", [3, 5])
+def test_winograd_of_many_channels_rounds_to_less_than_a_ten_thousandth(taps: int) -> None:
+    """Of the largest value; positive inputs, as behind a Relu, and all that the largest layers of networks add up."""
+    x, w = operands(5, (1, 512, 36, 36), (16, 512, taps, taps))
+    assert x is not None and w is not None
+    case = Case(Conv(kernel=(taps, taps)), [np.abs(x), w], (1,))
+    cut = cut_of(case)
+    want = case.op.run(*case.inputs)[0]
+    assert cut and cut.points == 8
+    with harness.Model(model_file.write(plan(passes.run(harness.graph_of(case))))) as model:
+        for isa in harness.isas():
+            with model.session(isa) as session:
+                got = session.run(list(harness.inputs_of(case).values()))[0]
+                assert np.abs(got - want).max() <= 2e-5 * np.abs(want).max()
 
 
 def test_a_layer_of_microseconds_goes_the_direct_way_in_the_plan_and_in_c() -> None:

@@ -72,7 +72,7 @@ def moved(plan: Plan, node: Node) -> int:
 
 def way(graph: Graph, node: Node) -> str:
     """The algorithm that the runtime chooses for a convolution or product, as far as the plan tells; "" for others."""
-    from amalgamate.ops._winograd import winograd_bytes
+    from amalgamate.ops._winograd import winograd_cut
     from amalgamate.ops.conv import Conv
 
     op, shapes = node.op, [graph.tensors[name].shape for name in (*node.inputs[:2], node.outputs[0]) if name]
@@ -81,7 +81,8 @@ def way(graph: Graph, node: Node) -> str:
     x, weights, y = shapes
     if op.name == "depthwise_conv":
         return "depthwise"
-    if winograd_bytes(op, x, weights, y):
-        return "Winograd 4x4" if op.kernel == (3, 3) else "Winograd 2x2"
+    cut = winograd_cut(op, x, weights, y)
+    if cut:
+        return f"Winograd {cut.size}x{cut.size}"
     plain = set(op.kernel) == {1} and set(op.strides) == {1} and not any(op.pads) and op.group == 1
     return "matrix product" if plain else "direct"

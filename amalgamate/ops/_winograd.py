@@ -1,41 +1,88 @@
-"""The scratch memory of Winograd convolutions, and where the runtime uses them: runtime_src/kernels/winograd.h in Python."""
+"""Which convolutions go Winograd's way, and the scratch memory of it: runtime_src/kernels/winograd.h in Python."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
 
 from amalgamate.graph import Shape
 from amalgamate.ops._window import Window
 
 LANES = 16
-MOST_TILES, FEWEST_TILES, V_FLOATS, U_FLOATS, M_FLOATS = 98, 56, 256 * 1024, 4096, 98 * 16
-LEAST = 512 * 1024  # multiply-adds of a layer that it is worth the scratch for
-TILES = {(3, 3): 4, (5, 5): 2}  # kernel -> outputs along an axis of a tile
+TILES, MOST_TILES, FAR_TILES = 14, 98, 56
+FEWEST_PLACES, V_FLOATS, U_FLOATS, M_FLOATS = 28 * 64, 256 * 1024, 4096, 36 * 98 * 64
+FEW = 4
+LEAST, BELOW = (
+    512 * 1024,
+    0.9,
+)  # multiply-adds of a layer that it is worth the scratch for; the part of their time it must need
+POINTS = {(3, 3): (6, 8), (5, 5): (8,)}  # kernel -> inputs along an axis of a tile
 
 
-def winograd_bytes(op: Window, x: Shape, weights: Shape, y: Shape) -> int:
-    """Bytes of scratch of a convolution of x [N, H, W, C] with y [N, H, W, O]; 0 where the direct way is taken."""
+def winograd_cut(op: Window, x: Shape, weights: Shape, y: Shape) -> Cut | None:
+    """How a convolution of x [N, H, W, C] with y [N, H, W, O] is cut; None where the direct way is taken."""
     ones = set(op.strides) == {1} and set(op.dilations) == {1}
-    if op.kernel not in TILES or not ones or op.dynamic:
-        return 0
-    c, n, size = weights[1], weights[0] // op.group, TILES[op.kernel]
-    if c < 8 or n < 8 or c > 65536 or n > 65536:
-        return 0
-    images, height, width = y[0], y[1], y[2]
-    tiles = -(-height // size) * -(-width // size) * images
-    blocks = -(-tiles // max(FEWEST_TILES, min(MOST_TILES, V_FLOATS // 36 // c)))
-    block = -(-tiles // blocks)
-    panels = min(-(-n // LANES), max(2, min(U_FLOATS // c, M_FLOATS * size // block) // LANES))
-    depth = min(c, U_FLOATS // LANES // panels)
-    direct = float((7 - size) ** 2) * float(c) * _lanes(n) * float(images * height * width)
-    if direct < LEAST or float(blocks) * _cost(size, block, c, n) >= 0.9 * direct:
-        return 0
-    v_step = -(-block * c // LANES) * LANES + LANES
-    return 4 * (36 * (v_step + (panels * depth + 1) * LANES + block * panels * LANES) + -(-c // LANES) * LANES)
+    c, n = weights[1], weights[0] // op.group
+    if op.kernel not in POINTS or not ones or op.dynamic or not 8 <= c <= 65536 or not 8 <= n <= 65536:
+        return None
+    taps, (images, height, width) = op.kernel[0], y[:3]
+    direct = float(taps * taps) * float(c) * _lanes(n) * (float(images) * float(height) * float(width))
+    cuts = [Cut(taps, points, c, n, images, height, width) for points in POINTS[op.kernel]]
+    best = min(cuts, key=lambda cut: cut.time)
+    return best if direct >= LEAST and best.time < BELOW * direct else None
 
 
-def _cost(size: int, tiles: int, c: int, n: int) -> float:
-    rows = float(4 if tiles <= 4 else -(-tiles // 8) * 8)
-    weights = 72.0 * float(7 - size) * float(c) * _lanes(n)
-    return 36.0 * rows * float(c + 8) * _lanes(n) + weights + 400.0 * float(tiles) * (_lanes(c) + _lanes(n))
+@dataclass(frozen=True)
+class Cut:
+    """A group of `c` channels and `n` outputs on maps of height x width outputs, in tiles of points x points inputs."""
+
+    taps: int
+    points: int
+    c: int
+    n: int
+    images: int
+    height: int
+    width: int
+
+    @property
+    def size(self) -> int:
+        """Outputs of a tile along an axis."""
+        return self.points + 1 - self.taps
+
+    @property
+    def places(self) -> int:
+        return self.points**2
+
+    @cached_property
+    def blocks(self) -> tuple[int, int]:
+        """How many blocks of tiles, and how many tiles the largest has."""
+        tiles = -(-self.height // self.size) * -(-self.width // self.size) * self.images
+        most = min(MOST_TILES, V_FLOATS // self.places // self.c // TILES * TILES)
+        if most * self.places < FEWEST_PLACES:
+            most = FAR_TILES
+        blocks = -(-tiles // most)
+        return blocks, -(-tiles // blocks)
+
+    @property
+    def time(self) -> float:
+        """As a count of multiply-adds."""
+        blocks, tiles = self.blocks
+        places, inputs, outputs = float(self.places), _lanes(self.c), _lanes(self.n)
+        rows = float(4 if tiles <= 4 else -(-tiles // 8) * 8)
+        weights = 2.0 * float(self.taps) * places * float(self.c) * outputs
+        products = rows * float(self.c + 8) * outputs + 11.0 * float(tiles) * (inputs + outputs)
+        return float(blocks) * (places * products + weights)
+
+    @property
+    def bytes(self) -> int:
+        """Of scratch, for each thread."""
+        c, block = self.c, self.blocks[1]
+        fit = min(U_FLOATS // c, M_FLOATS // self.places // block) // LANES
+        panels = min(-(-self.n // LANES), 2 if block <= FEW else max(2, fit))
+        depth = min(c, U_FLOATS // LANES // panels)
+        v_step = -(-block * c // LANES) * LANES + LANES
+        u_step, m_step = (panels * depth + 1) * LANES, block * panels * LANES
+        return 4 * (self.places * (v_step + m_step) + 2 * self.points * u_step + -(-c // LANES) * LANES)
 
 
 def _lanes(n: int) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 from amalgamate.graph import Array, Shape
 from amalgamate.ops import Case, Packed, Rows, Source
 from amalgamate.ops._window import Window, caffe_window, halves, onnx_window, packed_bytes
-from amalgamate.ops._winograd import winograd_bytes
+from amalgamate.ops._winograd import winograd_cut
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,9 @@ class Conv(Window):
         x, w = inputs[0], inputs[1]
         assert x is not None and w is not None
         taps, outputs_per_group, k = prod(self.kernel), w[0] // self.group, prod(w[1:])
-        winograd = winograd_bytes(self, x, w, outputs[0])
+        winograd = winograd_cut(self, x, w, outputs[0])
         if winograd:
-            return winograd
+            return winograd.bytes
         packed = packed_bytes(self.group, outputs_per_group, k) if self.dynamic else 0
         if taps == 1 and set(self.strides) == {1} and not any(self.pads) and self.group == 1:
             if k % 1024 or outputs_per_group < 128:
@@ -101,7 +101,7 @@ class Conv(Window):
     def rows(self, inputs: Sequence[Shape | None], outputs: Sequence[Shape]) -> Rows | None:
         x, w = inputs[0], inputs[1]
         assert x is not None and w is not None
-        if len(self.kernel) != 2 or self.dynamic or winograd_bytes(self, x, w, outputs[0]):
+        if len(self.kernel) != 2 or self.dynamic or winograd_cut(self, x, w, outputs[0]):
             return None
         return Rows(self.extents()[0], self.strides[0])
 

@@ -17,7 +17,7 @@ from amalgamate.amalgamator import amalgamate, digest, rename
 from amalgamate.errors import AmalgamateError
 from amalgamate.graph import Graph, Node, Tensor
 from amalgamate.ops import Op
-from amalgamate.ops._winograd import winograd_bytes
+from amalgamate.ops._winograd import winograd_cut
 from amalgamate.ops.conv import Conv
 from amalgamate.resources import runtime_files, version
 from amalgamate.templates import render
@@ -97,7 +97,7 @@ def _parts(plan: Plan) -> Parts:
 def _winograd(graph: Graph, node: Node) -> bool:
     """Whether a node is a convolution that goes Winograd's way. At larger shapes it might where it does not at these."""
     shapes = (graph.tensors[name].shape for name in (*node.inputs[:2], node.outputs[0]))
-    return isinstance(node.op, Conv) and node.op.name == "conv" and winograd_bytes(node.op, *shapes) > 0
+    return isinstance(node.op, Conv) and node.op.name == "conv" and winograd_cut(node.op, *shapes) is not None
 
 
 def _fused(op: Op) -> list[int]:

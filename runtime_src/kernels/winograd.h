@@ -1,8 +1,10 @@
-/* winograd.h - convolutions of stride 1 by Winograd's F(4x4, 3x3) and F(2x2, 5x5): 36 products in place of 144 and 100.
+/* winograd.h - convolutions of stride 1 by Winograd's F(4x4, 3x3), 36 products in place of 144, and F(6x6, 3x3) and
+ * F(4x4, 5x5), 64 in place of 324 and 400.
  *
- * Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, with points 0, +-1, +-2, infinity.
- * Input tiles of 6x6 become 36 matrices V [tiles][channels], weights 36 of [channels][outputs], whose products become tiles
- * of outputs. Weights are transformed anew for each block of tiles, in cache, which takes time but no memory. */
+ * Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015, with the six points 0, +-1, +-2, infinity, and
+ * the eight that also have +-1/2. Input tiles of 6x6 or 8x8 become 36 or 64 matrices V [tiles][channels], weights as many
+ * of [channels][outputs], whose products become tiles of outputs. Weights are transformed anew for each block of tiles, in
+ * cache, which takes time but no memory. */
 #ifndef AMG_KERNELS_WINOGRAD_H
 #define AMG_KERNELS_WINOGRAD_H
 
@@ -11,15 +13,18 @@
 
 #include <math.h>
 
+#define AMG_WINOGRAD_TILES 14                /* of registers: blocks are of as many tiles, times something */
 #define AMG_WINOGRAD_MOST_TILES 98           /* of a block; as many pay for transforming the weights once more */
-#define AMG_WINOGRAD_FEWEST_TILES 56
-#define AMG_WINOGRAD_V_FLOATS (256 * 1024)   /* at most, unless the fewest tiles need more: transformed input */
-#define AMG_WINOGRAD_U_FLOATS 4096           /* per matrix: transformed weights that stay in the second-level cache */
+#define AMG_WINOGRAD_V_FLOATS (256 * 1024)   /* transformed input that stays in the second-level cache */
+#define AMG_WINOGRAD_FEWEST_PLACES (28 * 64) /* of a block's tiles that pay; where the cache has no room for as many, */
+#define AMG_WINOGRAD_FAR_TILES 56            /* so many, beyond it */
+#define AMG_WINOGRAD_U_FLOATS 4096           /* per matrix: transformed weights, two lines of matrices at a time */
+#define AMG_WINOGRAD_M_FLOATS (36 * 98 * 64) /* products, which bound the scratch */
 #define AMG_WINOGRAD_FEW 4                   /* tiles of a layer that have kernels of their own where registers are many */
-#define AMG_WINOGRAD_M_FLOATS (98 * 16)      /* per matrix and output along a tile: products, which bound the scratch */
+#define AMG_WINOGRAD_POINTS 8                /* at most */
 
 typedef struct amg_winograd_layer { /* one group */
-    const float *x, *w, *bias, *add; /* w: panels of [9 * c][16]; bias and add may be NULL */
+    const float *x, *w, *bias, *add; /* w: panels of [taps * taps * c][16]; bias and add may be NULL */
     float *out;
     int64_t images, h, w_in, c, x_pitch;
     int64_t oh, ow, n, out_pitch, add_pitch;
@@ -29,7 +34,7 @@ typedef struct amg_winograd_layer { /* one group */
 
 /* How a layer is cut: the same on every instruction set. */
 typedef struct amg_winograd_cut {
-    int64_t size;                  /* of a tile: size x size outputs */
+    int64_t taps, points, size;    /* of the kernel, of input and of output along a tile: points = size + taps - 1 */
     int64_t rows, columns, tiles;  /* of tiles per image, and of all images */
     int64_t block, blocks;         /* tiles of a block, and how many blocks */
     int64_t panels, depth;         /* outputs / 16 and channels of the weights that are transformed at a time */
@@ -50,23 +55,15 @@ typedef struct amg_winograd_tiles {
 
 #define AMG_WINOGRAD_LEAST (512 * 1024) /* multiply-adds of a layer whose microseconds are worth the scratch */
 
-/* The time of `tiles` tiles and n outputs as a count of multiply-adds: products, each with the time of 8 channels more to
- * begin and to end, and the transforms as measured. */
-static inline double amg_winograd_cost(int64_t size, int64_t tiles, int64_t c, int64_t n)
+/* The time of a block of tiles as a count of multiply-adds: products, each with the time of 8 channels more to begin and to
+ * end, and the transforms as measured. */
+static inline double amg_winograd_cost(const amg_winograd_cut *cut, int64_t tiles, int64_t c, int64_t n)
 {
+    const double places = (double)(cut->points * cut->points);
     const double rows = (double)(tiles <= 4 ? 4 : (tiles + 7) / 8 * 8); /* as tiles of registers have them */
     const double inputs = (double)amg_round_up(c, AMG_LANES), outputs = (double)amg_round_up(n, AMG_LANES);
-    const double weights = 72.0 * (double)(7 - size) * (double)c * outputs;
-    return 36.0 * rows * (double)(c + 8) * outputs + weights + 400.0 * (double)tiles * (inputs + outputs);
-}
-
-/* Whether Winograd's way takes less time than the direct one. */
-static inline int amg_winograd_pays(const amg_winograd_cut *cut, int64_t c, int64_t n, int64_t pixels)
-{
-    const double taps = (double)((7 - cut->size) * (7 - cut->size));
-    const double direct = taps * (double)c * (double)amg_round_up(n, AMG_LANES) * (double)pixels;
-    const double time = (double)cut->blocks * amg_winograd_cost(cut->size, cut->block, c, n);
-    return direct >= AMG_WINOGRAD_LEAST && time < AMG_WINOGRAD_BELOW * direct;
+    const double weights = 2.0 * (double)cut->taps * places * (double)c * outputs;
+    return places * (rows * (double)(c + 8) * outputs + 11.0 * (double)tiles * (inputs + outputs)) + weights;
 }
 
 /* Floats from one matrix of V to the next, off powers of two. */
@@ -75,32 +72,55 @@ static inline int64_t amg_winograd_v_step(int64_t tiles, int64_t c)
     return amg_round_up(tiles * c, AMG_LANES) + AMG_LANES;
 }
 
-/* Cuts a layer of `images` maps of oh x ow outputs and kernels of taps x taps; 0 where a count does not fit. */
-static inline int amg_winograd_cut_of(int64_t images, int64_t oh, int64_t ow, int64_t taps, int64_t c, int64_t n,
-                                      amg_winograd_cut *cut)
+/* Cuts a layer of `images` maps of oh x ow outputs and kernels of cut->taps into tiles of cut->points; 0 where a count does
+ * not fit. */
+static inline int amg_winograd_cut_of(int64_t images, int64_t oh, int64_t ow, int64_t c, int64_t n, amg_winograd_cut *cut)
 {
-    int64_t most, lanes;
-    if (c < 8 || n < 8 || c > 65536 || n > 65536) {
-        return 0;
-    }
-    cut->size = 7 - taps;
+    const int64_t places = cut->points * cut->points, lanes = (n + AMG_LANES - 1) / AMG_LANES;
+    int64_t most;
+    cut->size = cut->points + 1 - cut->taps;
     cut->rows = (oh + cut->size - 1) / cut->size;
     cut->columns = (ow + cut->size - 1) / cut->size;
     if (!amg_mul(cut->rows, cut->columns, &cut->tiles) || !amg_mul(cut->tiles, images, &cut->tiles)) {
         return 0;
     }
-    most = AMG_MAX(AMG_WINOGRAD_FEWEST_TILES, AMG_MIN(AMG_WINOGRAD_MOST_TILES, AMG_WINOGRAD_V_FLOATS / 36 / c));
+    most = AMG_MIN(AMG_WINOGRAD_MOST_TILES, AMG_WINOGRAD_V_FLOATS / places / c / AMG_WINOGRAD_TILES * AMG_WINOGRAD_TILES);
+    most = most * places < AMG_WINOGRAD_FEWEST_PLACES ? AMG_WINOGRAD_FAR_TILES : most;
     cut->blocks = (cut->tiles + most - 1) / most;
     cut->block = (cut->tiles + cut->blocks - 1) / cut->blocks;
-    lanes = amg_round_up(n, AMG_LANES) / AMG_LANES;
-    cut->panels = AMG_MIN(AMG_WINOGRAD_U_FLOATS / c, AMG_WINOGRAD_M_FLOATS * cut->size / cut->block) / AMG_LANES;
-    cut->panels = AMG_MIN(lanes, AMG_MAX(2, cut->panels));
+    cut->panels = AMG_MIN(AMG_WINOGRAD_U_FLOATS / c, AMG_WINOGRAD_M_FLOATS / places / cut->block) / AMG_LANES;
+    cut->panels = AMG_MIN(lanes, cut->block <= AMG_WINOGRAD_FEW ? 2 : AMG_MAX(2, cut->panels));
     cut->depth = AMG_MIN(c, AMG_WINOGRAD_U_FLOATS / AMG_LANES / cut->panels);
-    cut->v_floats = 36 * amg_winograd_v_step(cut->block, c);
-    cut->u_floats = 36 * (cut->panels * cut->depth + 1) * AMG_LANES;
-    cut->m_floats = 36 * cut->block * cut->panels * AMG_LANES;
+    cut->v_floats = places * amg_winograd_v_step(cut->block, c);
+    cut->u_floats = 2 * cut->points * (cut->panels * cut->depth + 1) * AMG_LANES;
+    cut->m_floats = places * cut->block * cut->panels * AMG_LANES;
     cut->zeros = amg_round_up(c, AMG_LANES);
     return 1;
+}
+
+/* Cuts a layer the way that takes the least time; 0 where that is the direct one, or a count does not fit. */
+static inline int amg_winograd_choose(int64_t images, int64_t oh, int64_t ow, int64_t taps, int64_t c, int64_t n,
+                                      amg_winograd_cut *cut)
+{
+    const double pixels = (double)images * (double)oh * (double)ow;
+    const double direct = (double)(taps * taps) * (double)c * (double)amg_round_up(n, AMG_LANES) * pixels;
+    double least = AMG_WINOGRAD_BELOW * direct;
+    int found = 0;
+    if (c < 8 || n < 8 || c > 65536 || n > 65536 || direct < AMG_WINOGRAD_LEAST) {
+        return 0;
+    }
+    for (int64_t points = taps == 3 ? 6 : 8; points <= AMG_WINOGRAD_POINTS; points += 2) {
+        amg_winograd_cut other = {.taps = taps, .points = points};
+        if (amg_winograd_cut_of(images, oh, ow, c, n, &other)) {
+            const double time = (double)other.blocks * amg_winograd_cost(&other, other.block, c, n);
+            if (time < least) {
+                least = time;
+                *cut = other;
+                found = 1;
+            }
+        }
+    }
+    return found;
 }
 
 /* What of a tile of outputs lies on the map: so many rows of so many columns, from pixel `at` on. */

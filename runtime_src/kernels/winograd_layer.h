@@ -25,7 +25,7 @@ static inline amg_winograd_share amg_winograd_spread(const amg_winograd_cut *cut
         for (int64_t width = panels; width > 0; width--) {
             const int64_t slices = (panels + width - 1) / width, items = blocks * slices * groups;
             width = (panels + slices - 1) / slices;
-            const double item = amg_winograd_cost(cut->size, tiles, c, width * AMG_LANES);
+            const double item = amg_winograd_cost(cut, tiles, c, width * AMG_LANES);
             const double time = item * (double)((items + threads - 1) / threads);
             if (time < least) {
                 least = time;
@@ -72,7 +72,7 @@ static inline void amg_winograd_output_job(void *arg, int64_t begin, int64_t end
 {
     const amg_winograd_work *j = (const amg_winograd_work *)arg;
     const amg_winograd_kernels *kernels = amg_winograd[j->t->isa];
-    const int64_t taps = (7 - j->cut->size) * (7 - j->cut->size);
+    const int64_t taps = j->cut->taps * j->cut->taps;
     float *scratch = (float *)amg_scratch_of(j->t, thread) + j->cut->v_floats;
     for (int64_t item = begin; item < end; item++) {
         amg_winograd_layer l = *j->layer;

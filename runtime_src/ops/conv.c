@@ -62,15 +62,14 @@ static const char *conv_weights(const amg_value *w, conv_plan *p)
     return NULL;
 }
 
-/* Chooses between the direct way and Winograd's; winograd_bytes in amalgamate/ops/_winograd.py does the same. */
+/* Chooses between the direct way and Winograd's; winograd_cut in amalgamate/ops/_winograd.py does the same. */
 static void conv_choose(conv_plan *p, const int64_t out[2])
 {
     const amg_window *w = &p->win;
     const int64_t taps = w->kernel[0];
     int ones = w->stride[0] == 1 && w->stride[1] == 1 && w->dilation[0] == 1 && w->dilation[1] == 1;
     p->winograd = CONV_WINOGRAD && (taps == 3 || taps == 5) && w->kernel[1] == taps && ones && !w->dynamic &&
-                  amg_winograd_cut_of(p->x.n, out[0], out[1], taps, p->inputs, p->outputs, &p->cut) &&
-                  amg_winograd_pays(&p->cut, p->inputs, p->outputs, out[0] * out[1] * p->x.n);
+                  amg_winograd_choose(p->x.n, out[0], out[1], taps, p->inputs, p->outputs, &p->cut);
 }
 
 /* Lays out the scratch; Conv.scratch in amalgamate/ops/conv.py computes the same. */
