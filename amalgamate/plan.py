@@ -3,6 +3,9 @@ infers shapes anew and lays the arena out by the same rules, so that `arena_byte
 
 A tensor may lie in its *home*, the output of a step that reads it: of its last reader in place, or of a concat, of which
 it is then a slice. Blocks (a tensor and all that lie in it; a step's scratch) are placed largest first.
+
+Pixels of a map a multiple of 1 KiB apart fall into few sets of a first-level cache and drive each other out, so that such
+maps get a longer pitch where a convolution reads several pixels together. That they want it goes into the model file, too.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from amalgamate import bands
 from amalgamate.bands import Band
 from amalgamate.errors import AmalgamateError
 from amalgamate.graph import Graph, Node, Shape
+from amalgamate.ops._window import Window
 from amalgamate.ops.identity import Identity
 from amalgamate.pack import Constant, pack
 
@@ -24,6 +28,9 @@ MAX_TENSORS = 16384
 TRIED = 1024  # blocks, above which the runtime keeps the first arrangement
 MAX_IN, MAX_OUT = 64, 16
 ARENAS = ("whole", "fast", "small")
+WAY = 256  # floats: rows as far from each other, or a multiple, share few sets of a first-level cache
+PAD = 16  # floats between such rows: a cache line
+PIXELS = 16  # of a map, below which it stays in cache wherever its rows lie
 
 
 @dataclass
@@ -58,6 +65,7 @@ class Plan:
     places: dict[str, Place] = field(default_factory=dict)
     blocks: list[Block] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)  # in memory, of each tensor that is made a few rows at a time
+    apart: list[str] = field(default_factory=list)  # tensors that have PAD floats between their rows
     arena_bytes: int = 0
 
     @property
@@ -77,6 +85,7 @@ class Plan:
         ]
         lines += [f"{t} lies in {self.homes[t]}" for t in self.homes]
         lines += [f"{t} is made by rows, {n} in memory" for t, n in self.rows.items()]
+        lines += [f"{t} has its rows {self.places[t].pitch} elements apart" for t in self.apart]
         return "\n".join(lines)
 
     def timeline(self, width: int = 60) -> str:
@@ -98,8 +107,8 @@ def plan(graph: Graph, weights_type: str = "float32", arena: str = "fast") -> Pl
     """The plan of a graph that all passes have been through, its weights stored as `weights_type`.
 
     arena: "fast" makes large tensors a few rows at a time, which keeps them in cache; "small" a row at a time, wherever that
-    can be, if the arena is smaller for it; "whole" none. Raises E107 for other words, E120 where the graph is beyond what the
-    format holds.
+    can be, if the arena is smaller for it; "whole" none. But for "small", rows lie off powers of two, for at most 6% more of
+    some tensors. Raises E107 for other words, E120 where the graph is beyond what the format holds.
     """
     if arena not in ARENAS:
         raise AmalgamateError("E107", f"an arena that is '{arena}'", "--arena", f"Choose one of {', '.join(ARENAS)}")
@@ -107,14 +116,17 @@ def plan(graph: Graph, weights_type: str = "float32", arena: str = "fast") -> Pl
     _own_outputs(graph)
     constants, operands = pack(graph, weights_type)
     _limits(graph)
-    plans = [_laid_out(Plan(graph, constants, operands, a)) for a in (ARENAS if arena == "small" else (arena,))]
+    small = arena == "small"
+    plans = [_laid_out(Plan(graph, constants, operands, a), not small) for a in (ARENAS if small else (arena,))]
     return min(plans, key=lambda p: p.arena_bytes)
 
 
-def _laid_out(plan: Plan) -> Plan:
-    """The same plan with a place for everything."""
+def _laid_out(plan: Plan, spread: bool) -> Plan:
+    """The same plan with a place for everything; spread: with rows off powers of two."""
     planner = _Planner(plan.graph, [] if plan.arena == "whole" else bands.choose(plan.graph, plan.arena == "small"))
-    plan.homes, plan.places, plan.rows = planner.homes, planner.places, planner.rows
+    if spread:
+        planner.spread()
+    plan.homes, plan.places, plan.rows, plan.apart = planner.homes, planner.places, planner.rows, planner.apart
     plan.blocks = planner.blocks()
     plan.arena_bytes = _arrange(plan.blocks)
     return plan
@@ -173,6 +185,7 @@ class _Planner:
         for name in graph.outputs:
             self.last_use[name] = len(graph.nodes)
         self.homes: dict[str, str] = {}
+        self.apart: list[str] = []
         self.places: dict[str, Place] = {}
         self.wish()
         self.place()
@@ -198,6 +211,8 @@ class _Planner:
     def place(self) -> None:
         """Gives every tensor its place; drops wishes that the shapes do not allow. A home is made later than its guests."""
         self.places = {n: Place(n, 0, _width(self.shape[n])) for n in self.active}
+        for name in self.apart:
+            self.places[name].pitch += PAD
         for node in reversed(self.graph.nodes):
             for name in node.outputs:
                 if name in self.homes:
@@ -246,6 +261,28 @@ class _Planner:
         if outer == 1 and within.pitch == out[-1]:
             return within.offset + before * inner, width
         return None
+
+    def spread(self) -> None:
+        """Puts the rows of maps apart, off powers of two, but where what lies in them could not lie there any more."""
+        homes, places = dict(self.homes), self.places
+        read = {node.inputs[0] for node in self.graph.nodes if self.convolves(node)}
+        self.apart = [name for name in self.active if name in read and self.may_spread(name)]
+        self.place()
+        lost = {places[name].root for name in homes if name not in self.homes}
+        self.homes, self.apart = homes, [name for name in self.apart if name not in lost]
+        self.place()
+
+    def convolves(self, node: Node) -> bool:
+        """Whether a node is a convolution that reads a map where it lies, as Winograd's do not."""
+        shapes = [self.shape[n] if n else None for n in node.inputs]
+        return isinstance(node.op, Window) and node.op.rows(shapes, [self.shape[n] for n in node.outputs]) is not None
+
+    def may_spread(self, name: str) -> bool:
+        """Whether a tensor is a map with a block of its own, wide and large enough, whose rows may lie apart."""
+        tensor, shape = self.graph.tensors[name], self.shape[name]
+        far = len(shape) == 4 and shape[3] % WAY == 0 and shape[1] * shape[2] >= PIXELS and tensor.dtype == "float32"
+        inner = name not in self.graph.outputs and self.places[name].root == name
+        return far and inner and self.pitchable[name]
 
     def harmful(self) -> str | None:
         """A tensor whose home makes some step overwrite what is still to be read, or None."""
@@ -310,9 +347,10 @@ class _Planner:
         )
 
     def bytes(self, name: str) -> int:
-        """Bytes of a tensor, or of the rows of it that are in memory."""
+        """Bytes of a tensor with a block of its own, or of the rows of it that are in memory."""
         tensor = self.graph.tensors[name]
-        return 4 * self.rows[name] * prod(tensor.shape[2:]) if name in self.rows else tensor.bytes
+        size = 4 * self.rows[name] * prod(tensor.shape[2:]) if name in self.rows else tensor.bytes
+        return size // _width(tensor.shape) * self.places[name].pitch
 
 
 def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> bool:

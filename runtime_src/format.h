@@ -6,7 +6,7 @@
 
 #define AMG_FORMAT_MAGIC "\x89" "AMG\r\n\x1a\n"
 #define AMG_FORMAT_MAJOR 1
-#define AMG_FORMAT_MINOR 1
+#define AMG_FORMAT_MINOR 2
 #define AMG_FORMAT_ENDIAN 0x01020304u
 #define AMG_FORMAT_SUM_FACTOR 0x3c6ef372fe94f82au /* 2 * odd */
 
@@ -41,7 +41,8 @@
 #define AMG_T_ENCODING 7 /* 1: a constant in half precision */
 #define AMG_T_PACKING 8
 #define AMG_T_BY_ROWS 9 /* of an activation: 1, to be made a few rows at a time; 2, as few as can be */
-#define AMG_T_RESERVED 10 /* 2 bytes */
+#define AMG_T_APART 10 /* of an activation: 1, its rows want to lie apart, off powers of two */
+#define AMG_T_RESERVED 11
 #define AMG_T_HOME 12
 #define AMG_T_OFFSET 16 /* u64 each */
 #define AMG_T_BYTES 24

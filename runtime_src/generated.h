@@ -10,6 +10,7 @@ AMG_INTERNAL_DATA const int32_t amg_op_joins; /* 1: one of them has AMG_OP_JOINS
 
 AMG_INTERNAL_DATA const int32_t amg_halves; /* 1: files may hold weights in half precision */
 AMG_INTERNAL_DATA const int32_t amg_by_rows; /* 1: files may wish for tensors to be made a few rows at a time */
+AMG_INTERNAL_DATA const int32_t amg_apart; /* 1: files may wish for tensors to have their rows off powers of two */
 AMG_INTERNAL_DATA const void *const amg_embedded; /* the .amg bytes, AMG_ALIGN-aligned; NULL where there are none */
 AMG_INTERNAL_DATA const size_t amg_embedded_size;
 

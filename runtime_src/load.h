@@ -20,6 +20,7 @@ typedef struct amg_slot { /* a tensor of the model, at its default shape where t
     int32_t input;    /* 1: an input of the model */
     int32_t output;    /* 1: an output of the model */
     int32_t by_rows;   /* 1: wants to be made a few rows at a time; 2: as few as can be */
+    int32_t apart;     /* 1: its rows want to lie apart, off powers of two */
     int32_t pitchable; /* 1: its maker and all its readers allow pitch > last dim */
     int32_t half;      /* 1: a constant that the file holds in half precision */
     size_t bytes;      /* of a constant, with its padding, in the file */

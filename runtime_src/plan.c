@@ -5,6 +5,10 @@
 #include "cpu.h"
 #include "generated.h"
 
+/* WAY and PAD in amalgamate/plan.py. */
+#define PLAN_WAY 256 /* floats: rows as far from each other, or a multiple, share few sets of a first-level cache */
+#define PLAN_PAD 16  /* floats between such rows, where the model wants them apart */
+
 static int64_t plan_width(const amg_value *v)
 {
     return v->ndim ? v->dim[v->ndim - 1] : 1;
@@ -236,6 +240,15 @@ static int32_t plan_at_home(amg_plan *p, int32_t t)
     return 1;
 }
 
+/* Whether the rows of tensor t, if it lies in no other, have PLAN_PAD floats between them: no more than a sixteenth of it. */
+static int32_t plan_apart(const amg_plan *p, int32_t t)
+{
+    const amg_slot *slot = p->model->slots + t;
+    const amg_value *v = p->values + t;
+    return !AMG_SMALL && amg_apart && slot->apart && slot->pitchable && !slot->output && v->dtype == AMG_F32 &&
+           plan_width(v) % PLAN_WAY == 0;
+}
+
 /* Bytes of tensor t; of one between the steps of a band: of the rows that are kept. */
 static int64_t plan_bytes(const amg_plan *p, int32_t t)
 {
@@ -244,6 +257,9 @@ static int64_t plan_bytes(const amg_plan *p, int32_t t)
     int64_t count = v->count;
     if (step >= 0 && step < amg_band_of(p, step).last) {
         count = amg_band_of(p, step).kept * v->dim[2] * v->dim[3];
+    }
+    if (plan_apart(p, t)) {
+        count += count / plan_width(v) * PLAN_PAD;
     }
     return amg_round_up(count * plan_element(v), AMG_ALIGN);
 }
@@ -257,6 +273,9 @@ static void plan_place(amg_plan *p, const amg_plan_options *o)
         p->places[i].first = p->places[i].next = -1;
         p->blocks[i].birth = m->layer_count;
         p->blocks[i].death = -1;
+        if (plan_apart(p, i)) {
+            p->values[i].pitch = plan_width(p->values + i) + PLAN_PAD;
+        }
     }
     for (int32_t i = m->layer_count - 1; i >= 0; i--) {
         for (int32_t k = 0; k < m->layers[i].n_out; k++) {

@@ -97,6 +97,7 @@ static int32_t tensors_tensor(amg_reader *r, int32_t index, uint64_t *weights)
     t->value.packing = p[AMG_T_PACKING];
     t->half = half;
     t->by_rows = p[AMG_T_BY_ROWS];
+    t->apart = p[AMG_T_APART];
     t->producer = t->last_use = -1;
     home = amg_u32(p + AMG_T_HOME);
     offset = amg_u64(p + AMG_T_OFFSET);
@@ -114,7 +115,8 @@ static int32_t tensors_tensor(amg_reader *r, int32_t index, uint64_t *weights)
         return tensors_bad(r, AMG_E_FORMAT, index, "half precision is for constants of float32");
     }
     if (t->value.ndim > AMG_MAX_NDIM || t->value.constant > 1 ||
-        t->by_rows > (amg_by_rows && !t->value.constant ? 2 : 0) || !amg_all_zero(p + AMG_T_RESERVED, 2)) {
+        t->by_rows > (amg_by_rows && !t->value.constant ? 2 : 0) || t->apart > (amg_apart && !t->value.constant) ||
+        p[AMG_T_RESERVED]) {
         return tensors_bad(r, AMG_E_FORMAT, index, "too many axes, or a flag or reserved byte out of range");
     }
     if (home != AMG_NONE && (home >= (uint32_t)r->m->tensor_count || t->value.constant)) {

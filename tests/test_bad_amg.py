@@ -69,7 +69,7 @@ def test_01_truncated_at_every_offset() -> None:
         (4, 1, 0x0A, FORMAT, "magic"),  # line ends changed
         (16, 4, 0x04030201, FORMAT, "endian"),
         (20, 2, 2, VERSION, "newer"),
-        (22, 2, 2, VERSION, "newer"),
+        (22, 2, 3, VERSION, "newer"),
         (20, 2, 0, FORMAT, "version 0"),
         (88, 4, 1, FORMAT, "reserved"),
         (127, 1, 1, FORMAT, "reserved"),
@@ -79,9 +79,7 @@ def test_02_magic_endian_version_reserved(offset: int, size: int, value: int, st
     refused(edited().put(offset, value, size).sealed(), status, words)
 
 
-@pytest.mark.parametrize(
-    ("section", "field", "size"), [("tensors", 10, 1), ("tensors", 11, 1), ("images", 7, 1)], ids=lambda v: str(v)
-)
+@pytest.mark.parametrize(("section", "field", "size"), [("tensors", 11, 1), ("images", 7, 1)], ids=lambda v: str(v))
 def test_02_reserved_bytes_of_records(section: str, field: int, size: int) -> None:
     refused(edited().field(section, 0, field, 1, size).sealed(), FORMAT, "0: ")
 

@@ -91,6 +91,7 @@ def _parts(plan: Plan) -> Parts:
         winograd=any(_winograd(graph, node) for node in graph.nodes),
         halves=plan.widened_bytes > 0,
         by_rows=bool(plan.rows),
+        apart=bool(plan.apart),
     )
 
 

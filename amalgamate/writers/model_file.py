@@ -13,8 +13,9 @@ from amalgamate.pack import Constant
 from amalgamate.plan import Plan
 
 MAGIC = b"\x89AMG\r\n\x1a\n"
-VERSION = (1, 1)
-OLDEST = (1, 0)  # of files without weights in half precision
+VERSION = (1, 2)  # of files with tensors whose rows lie apart
+HALVES_OR_ROWS = (1, 1)  # of other files with weights in half precision or tensors made by rows
+OLDEST = (1, 0)
 ENDIAN = 0x01020304
 SUM_FACTOR = 0x3C6EF372FE94F82A
 CHUNK = 1 << 20  # words summed at a time
@@ -68,6 +69,7 @@ class _Writer:
         self.active = [*self.graph.inputs, *(o for n in self.graph.nodes for o in n.outputs)]
         names = [*self.active[: len(self.graph.inputs)], *plan.constants, *self.active[len(self.graph.inputs) :]]
         self.index = {name: i for i, name in enumerate(names)}
+        self.apart = frozenset(plan.apart)
         self.weights_bytes = 0
 
     def file(self) -> bytes:
@@ -86,12 +88,17 @@ class _Writer:
         control = _pad(b"\0" * HEADER + records + bytes(self.strings.table))[HEADER:]
         weights = b"".join(_pad(c.data.tobytes()) for c in self.plan.constants.values())
         total = HEADER + len(control) + len(weights)
-        newer = self.plan.rows or any(c.half for c in self.plan.constants.values())
-        version = VERSION if newer else OLDEST
-        head = struct.pack("<IHHQQQ", ENDIAN, *version, total, checksum(weights), len(weights))
+        head = struct.pack("<IHHQQQ", ENDIAN, *self.version(), total, checksum(weights), len(weights))
         head += struct.pack("<10I", *(len(s) for s in sections), len(self.strings.table))
         summed = head.ljust(HEADER - 16, b"\0") + control
         return MAGIC + struct.pack("<Q", checksum(summed)) + summed + weights
+
+    def version(self) -> tuple[int, int]:
+        """The lowest that has what the file uses."""
+        if self.apart:
+            return VERSION
+        newer = self.plan.rows or any(c.half for c in self.plan.constants.values())
+        return HALVES_OR_ROWS if newer else OLDEST
 
     def tensor(self, name: str) -> bytes:
         constant = self.plan.constants.get(name)
@@ -110,6 +117,7 @@ class _Writer:
             NONE if home is None else self.index[home],
             0,
             BY_ROWS[self.plan.arena] if name in self.plan.rows else 0,
+            name in self.apart,
         )
 
     def record(
@@ -121,6 +129,7 @@ class _Writer:
         home: int,
         at: int,
         by_rows: int = 0,
+        apart: bool = False,
     ) -> bytes:
         dims = tuple(dims)
         if len(dims) > 8:
@@ -129,7 +138,7 @@ class _Writer:
         kind += (
             struct.pack("<4B2x", 1, constant.half, LAYOUTS[constant.layout], 0)
             if constant
-            else bytes((0, 0, 0, by_rows, 0, 0))
+            else bytes((0, 0, 0, by_rows, apart, 0))
         )
         place = struct.pack("<IQQ", home, at, constant.bytes if constant else 0)
         return kind + place + struct.pack("<8I", *dims, *(0,) * (8 - len(dims)))

@@ -47,6 +47,7 @@ class Parts:
     winograd: bool = True  # Winograd's way of convolutions
     halves: bool = True  # reading weights in half precision
     by_rows: bool = True  # making tensors a few rows at a time
+    apart: bool = True  # rows off powers of two
 
 
 def all_ops() -> list[str]:
@@ -85,7 +86,7 @@ def generated(ops: Iterable[str], parts: Parts = Parts()) -> dict[str, str]:
             winograd=parts.winograd,
         ),
         "generated/model.c": render("model.c.j2", size=0, halves=parts.halves),
-        "generated/ops.c": render("ops.c.j2", ops=ops, joins=joins, by_rows=int(parts.by_rows)),
+        "generated/ops.c": render("ops.c.j2", ops=ops, joins=joins, by_rows=int(parts.by_rows), apart=int(parts.apart)),
     }
 
 
