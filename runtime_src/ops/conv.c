@@ -14,7 +14,6 @@
 #define CONV_TILES (AMG_SMALL ? 1 : 16) /* most tiles of a block: they share the weights in cache */
 #define CONV_WINOGRAD (AMG_WINOGRAD && amg_winograd_here)
 #define CONV_FAR (1024 * 1024)   /* floats of output, above which little of it stays in a second-level cache until it is read */
-#define CONV_WAY 1024            /* floats: rows as far apart, or a multiple, lie in one set of a first-level cache, too many for it */
 #define CONV_FLOATS (128 * 1024) /* most floats of input that a block reads: half a second-level cache of 1 MiB */
 
 typedef struct conv_plan {
@@ -25,7 +24,6 @@ typedef struct conv_plan {
     int32_t winograd;                 /* 3x3 or 5x5 where Winograd's way pays, cut as `cut` says */
     amg_winograd_cut cut;
     int64_t tiles;                    /* per block */
-    int64_t apart;                    /* floats from row to row of a block of a 1x1 that is copied first; 0: used where it lies */
     int64_t zeros_at, packed_at;      /* bytes into the scratch: a row of zeros; weights packed */
     int64_t pads_at, patch;           /* bytes into it: padded lines of few channels; floats of a tile */
     int64_t scratch;
@@ -86,7 +84,6 @@ static const char *conv_scratch(conv_plan *p)
         }
     }
     p->tiles = CONV_TILES;
-    p->apart = 0;
     p->zeros_at = p->packed_at = p->pads_at = p->patch = 0;
     if (CONV_WINOGRAD && p->winograd) {
         p->scratch = amg_winograd_scratch(&p->cut);
@@ -106,11 +103,6 @@ static const char *conv_scratch(conv_plan *p)
             p->patch = AMG_GEMM_MAX_ROWS * p->k;
         }
         p->packed_at = p->pads_at + amg_round_up(p->patch * p->tiles, AMG_LANES) * 4;
-    }
-    if (!AMG_SMALL && p->plain && p->k % CONV_WAY == 0 && p->outputs >= 8 * AMG_LANES) {
-        p->tiles = AMG_MAX(1, AMG_MIN(CONV_TILES, CONV_FLOATS / AMG_GEMM_MAX_ROWS / p->k));
-        p->apart = p->k + AMG_LANES;
-        p->packed_at = AMG_MIN(p->x.n * p->x.h * p->x.w, p->tiles * AMG_GEMM_MAX_ROWS + 1) * p->apart * 4;
     }
     if (p->packed_at > INT64_MAX / 4) {
         return "kernel or channels are too large";
@@ -308,20 +300,13 @@ static void conv_plain_job(void *arg, int64_t begin, int64_t end, int32_t thread
     const conv_work *j = (const conv_work *)arg;
     const conv_plan *p = &j->p;
     amg_product product = {j->w, j->bias, p->outputs, p->k, 0, j->lo, j->hi, j->distant};
-    float *rows = (float *)amg_scratch_of(j->t, thread);
+    (void)thread;
     for (int64_t item = begin; item < end; item++) {
         int64_t n0, n1, m = amg_gemm_item(item, p->outputs, j->slice, &n0, &n1) * j->block;
         int64_t left = p->y.n * p->y.h * p->y.w - m;
         int64_t count = left <= j->block + 1 ? left : j->block;
         amg_gemm_matrix a = {j->x + m * p->x.pitch, j->add ? j->add + m * j->add_pitch : NULL, j->out + m * p->y.pitch,
                              count, p->x.pitch, j->add_pitch, p->y.pitch};
-        if (p->apart && p->x.pitch % CONV_WAY == 0) {
-            for (int64_t i = 0; i < count; i++) {
-                memcpy(rows + i * p->apart, a.x + i * a.x_pitch, (size_t)p->k * sizeof *rows);
-            }
-            a.x = rows;
-            a.x_pitch = p->apart;
-        }
         amg_gemm[j->t->isa]->matrix(&product, &a, n0, n1);
         conv_activate(j, a.out + n0, count, n1 - n0);
     }
@@ -382,8 +367,7 @@ static void conv_run(const amg_step *s, const amg_context *t)
     int32_t height = amg_gemm_height(gemm, j.p.outputs, pixels);
     j.block = height * amg_gemm_block(t, j.p.outputs, pixels, height, j.p.tiles);
     int64_t blocks = j.p.plain ? conv_plain_blocks(&j, pixels) : (pixels + j.block - 1) / j.block;
-    int64_t copies = j.p.apart ? AMG_ITEMS : 1; /* of a block's rows, one for each slice: fewer slices */
-    j.slice = j.p.win.group == 1 ? amg_gemm_slice(t, j.p.outputs, blocks * copies) : j.p.outputs;
+    j.slice = j.p.win.group == 1 ? amg_gemm_slice(t, j.p.outputs, blocks) : j.p.outputs;
     amg_parallel(t, blocks * amg_gemm_slices(j.p.outputs, j.slice), 1, j.p.plain ? conv_plain_job : conv_job, &j);
 }
 
