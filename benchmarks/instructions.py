@@ -113,12 +113,20 @@ def loops(isa: Isa) -> list[Loop]:
         ("gemm_small_wide", "wide tile", small, 48),
     ]
     row = 16 * size["AMG_VECTOR_PANELS"] // lanes
-    return [
-        *(Loop(name, what, m * n // lanes, m + n // lanes, size=f"{m}x{n} ") for name, what, m, n in tiles),
-        Loop("gemm_vector", "matrix x vector", row, row + 1),
+    tiled = [
         Loop("depthwise_1", "a row of 3x3 taps", 12, 6 + 3),
         Loop("depthwise_2", "the same, stride 2", 12, 9 + 3),
         Loop("depthwise_1_high", "3x3 on two lines", 72, 24 + 9, others=16, stores=8),
+    ]
+    sliding = [
+        Loop("depthwise_1", "3x3 that slides", 9, 3, others=2, stores=1),
+        Loop("depthwise_2", "the same, stride 2, that slides", 9, 6, others=2, stores=1),
+        Loop("depthwise_1_high", "3x3 that slides on four lines", 36, 6, others=8, stores=4),
+    ]
+    return [
+        *(Loop(name, what, m * n // lanes, m + n // lanes, size=f"{m}x{n} ") for name, what, m, n in tiles),
+        Loop("gemm_vector", "matrix x vector", row, row + 1),
+        *(sliding if size["AMG_DEPTHWISE_SLIDES"] else tiled),
         Loop("winograd_few", "Winograd, few tiles", 31, 9 + 24, multiplies=8, others=5),
     ]
 

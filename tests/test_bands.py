@@ -140,6 +140,20 @@ def test_large_tensors_pass_by_rows() -> None:
             assert other.macs() == session.macs() and all(layer.ns for layer in other.layers())
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_rows_that_kernels_take_together_are_the_same_bits_one_by_one(stride: int) -> None:
+    layers = [("depthwise", SQUARE | {"strides": (stride, stride)}), ("depthwise", SQUARE)]
+    graph = passes.run(chain(layers, (2, 64, 15, 33)))
+    inputs = values(graph)
+    whole, small = (harness.Model(model_file.write(plan(graph, arena=arena))) for arena in ("whole", "small"))
+    with whole, small:
+        for isa in harness.isas():
+            with whole.session(isa) as session, small.session(isa) as rows, whole.session(isa, threads=3) as threads:
+                want = session.run(inputs)[0]
+                np.testing.assert_array_equal(rows.run(inputs)[0], want)
+                np.testing.assert_array_equal(threads.run(inputs)[0], want)
+
+
 def test_other_shapes_of_a_session() -> None:
     graph = passes.run(chain([("conv", {"kernel": (3, 3), "outputs": 20}), ("pool", POOL)], (1, 3, 20, 20)))
     small, whole = (harness.Model(model_file.write(plan(graph, arena=arena))) for arena in ("small", "whole"))

@@ -23,7 +23,8 @@ typedef struct amg_depthwise_row {
     const float *x, *w, *add; /* add may be NULL */
     float *out;
     int64_t rows;  /* kernel_h, or less where the kernel reaches into the padding */
-    int32_t lines; /* 2: also the next output row; square, stride 1, all of 3 rows, channels a multiple of 16 */
+    int32_t lines; /* 1, or the kernels' lines: with the output rows that follow; square, stride 1, all of 3 rows, channels a
+                      multiple of 16 */
 } amg_depthwise_row;
 
 typedef struct amg_depthwise_kernels {

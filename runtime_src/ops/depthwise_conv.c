@@ -98,7 +98,8 @@ static void depthwise_conv_job(void *arg, int64_t begin, int64_t end, int32_t th
     amg_depthwise_layer d = {j->bias, n, p->x.w, p->y.w, w->kernel[0], w->kernel[1], w->stride[1], w->dilation[1],
                              w->before[1], wide ? lanes : p->x.pitch, wide ? p->x.w * lanes : x_row, lanes,
                              p->y.pitch, j->add_pitch, j->lo, j->hi, depthwise_conv_square(p)};
-    const int32_t pairs = amg_depthwise[j->t->isa]->lines > 1 && d.square && d.stride == 1 && !wide && n % AMG_LANES == 0;
+    const int32_t several = d.square && d.stride == 1 && !wide && n % AMG_LANES == 0;
+    const int64_t most = several ? amg_depthwise[j->t->isa]->lines : 1; /* output rows in one go, away from the padding */
     for (int64_t line = begin, lines; line < end; line += lines) {
         int64_t iy = line % p->y.h * w->stride[0] - w->before[0], ky0 = 0, ky1 = w->kernel[0];
         ky0 = iy < 0 ? AMG_MIN((-iy + w->dilation[0] - 1) / w->dilation[0], ky1) : 0;
@@ -108,7 +109,7 @@ static void depthwise_conv_job(void *arg, int64_t begin, int64_t end, int32_t th
         for (int64_t ky = 0; ky < rows && wide; ky++) {
             depthwise_conv_expand(p, x + ky * x_row, expanded + ky * d.x_row, lanes);
         }
-        lines = pairs && ky0 == 0 && line + 1 < end && iy + 3 < p->x.h ? 2 : 1;
+        lines = ky0 == 0 && line + most <= end && iy + most + 1 < p->x.h ? most : 1;
         amg_depthwise_row r = {wide ? expanded : x, j->w + ky0 * w->kernel[1] * lanes, NULL, NULL, rows, (int32_t)lines};
         r.add = j->add ? j->add + line * p->y.w * j->add_pitch : NULL;
         r.out = j->out + line * p->y.w * p->y.pitch;

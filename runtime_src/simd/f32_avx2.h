@@ -10,7 +10,8 @@
 #define AMG_TILE_LANES 16
 #define AMG_TILE_STEPS 1
 #define AMG_VECTOR_PANELS 4 /* that a product of one row reads at a time */
-#define AMG_DEPTHWISE_LINES 2 /* output rows of a tile of 3x3 taps */
+#define AMG_DEPTHWISE_LINES 2  /* output rows of 3x3 taps in one go */
+#define AMG_DEPTHWISE_SLIDES 0 /* 1: along rows, for which 16 registers are too few; 0: by tiles */
 
 #if defined(__AVX2__) && defined(__FMA__)
 #define AMG_SIMD_REGION 0

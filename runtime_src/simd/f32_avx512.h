@@ -10,7 +10,8 @@
 #define AMG_TILE_LANES 32
 #define AMG_TILE_STEPS 1
 #define AMG_VECTOR_PANELS 4
-#define AMG_DEPTHWISE_LINES 2
+#define AMG_DEPTHWISE_LINES 4
+#define AMG_DEPTHWISE_SLIDES 1
 
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
 #define AMG_SIMD_REGION 0

@@ -12,6 +12,7 @@
 #define AMG_TILE_STEPS 1
 #define AMG_VECTOR_PANELS 2
 #define AMG_DEPTHWISE_LINES 2
+#define AMG_DEPTHWISE_SLIDES 0
 
 typedef float32x4_t vf;
 typedef int32x4_t vi;

@@ -16,6 +16,7 @@
 #define AMG_TILE_STEPS 1
 #define AMG_VECTOR_PANELS 1
 #define AMG_DEPTHWISE_LINES 2
+#define AMG_DEPTHWISE_SLIDES 0
 
 typedef float vf;
 typedef int32_t vi;

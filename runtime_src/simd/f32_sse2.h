@@ -12,6 +12,7 @@
 #define AMG_TILE_STEPS 1
 #define AMG_VECTOR_PANELS 2
 #define AMG_DEPTHWISE_LINES 2
+#define AMG_DEPTHWISE_SLIDES 0
 
 typedef __m128 vf;
 typedef __m128i vi;

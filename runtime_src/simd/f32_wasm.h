@@ -12,6 +12,7 @@
 #define AMG_TILE_STEPS 8 /* gemm: steps of k written out: engines count an index for each pointer */
 #define AMG_VECTOR_PANELS 1 /* that a product of one row reads at a time: V8 loads all of a turn first, in 15 registers */
 #define AMG_DEPTHWISE_LINES 1 /* output rows of a tile of 3x3 taps: the same */
+#define AMG_DEPTHWISE_SLIDES 0
 
 typedef v128_t vf;
 typedef v128_t vi;
