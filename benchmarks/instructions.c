@@ -21,6 +21,11 @@ static double peak_seconds(void)
 #include "kernels/gemm.inc"
 #include "kernels/winograd.inc"
 #include "kernels/depthwise.inc"
+#if AMG_DEPTHWISE_SLIDES
+#include "kernels/depthwise_slide.inc"
+#else
+#include "kernels/depthwise_tile.inc"
+#endif
 #include "peak.inc"
 
 static double product(const float *x, const float *w, float *y)

@@ -70,7 +70,7 @@ def generated(ops: Iterable[str], parts: Parts = Parts()) -> dict[str, str]:
     if missing := [op for op in ops if f"ops/{op}.c" not in files]:
         raise AmalgamateError("E104", f"the runtime has no operator {', '.join(missing)}", "", "See amalgamate ops")
     kernels = needed_kernels(files, [*core_files(), *(f"ops/{op}.c" for op in ops)])
-    bodies = [f"kernels/{k}.inc" for k in kernels if f"kernels/{k}.inc" in files]
+    bodies = [(isas, _bodies(files, kernels, isas)) for isas in GROUPS]
     tables = [k for k in kernels if f"AMG_KERNELS({k})" in files[f"kernels/{k}.h"]]
     activations = _activations(files, [f"ops/{op}.c" for op in ops], parts.activations)
     joins = int(any("AMG_OP_JOINS" in files[f"ops/{op}.c"] for op in ops))
@@ -79,15 +79,23 @@ def generated(ops: Iterable[str], parts: Parts = Parts()) -> dict[str, str]:
         "generated/kernels.c": render(
             "kernels.c.j2",
             headers=headers,
-            bodies=bodies,
+            bodies=[(isas, body) for isas, body in bodies if body],
             tables=tables,
-            groups=GROUPS,
+            isas=sum(GROUPS, start=()),
             activations=activations,
             winograd=parts.winograd,
         ),
         "generated/model.c": render("model.c.j2", size=0, halves=parts.halves),
         "generated/ops.c": render("ops.c.j2", ops=ops, joins=joins, by_rows=int(parts.by_rows), apart=int(parts.apart)),
     }
+
+
+def _bodies(files: Mapping[str, str], kernels: Iterable[str], isas: Iterable[Isa]) -> list[str]:
+    """What the kernels of a group of instruction sets consist of: K.inc, and K_slide.inc or K_tile.inc where K has them, as
+    the registers of the group decide."""
+    slides = any("#define AMG_DEPTHWISE_SLIDES 1" in files.get(isa.header, "") for isa in isas)
+    names = [f"kernels/{k}{part}.inc" for k in kernels for part in ("", "_slide" if slides else "_tile")]
+    return [name for name in names if name in files]
 
 
 def _activations(files: Mapping[str, str], ops: Iterable[str], fused: Iterable[int] | None) -> int:

@@ -19,7 +19,7 @@
 #define AMG_WINOGRAD_FEWEST_PLACES (28 * 64) /* of a block's tiles that pay; where the cache has no room for as many, */
 #define AMG_WINOGRAD_FAR_TILES 56            /* so many, beyond it */
 #define AMG_WINOGRAD_U_FLOATS 4096           /* per matrix: transformed weights, two lines of matrices at a time */
-#define AMG_WINOGRAD_M_FLOATS (36 * 98 * 64) /* products, which bound the scratch */
+#define AMG_WINOGRAD_M_FLOATS (36 * 4096)    /* products, which bound the scratch */
 #define AMG_WINOGRAD_FEW 4                   /* tiles of a layer that have kernels of their own where registers are many */
 #define AMG_WINOGRAD_POINTS 8                /* at most */
 
