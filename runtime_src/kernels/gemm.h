@@ -9,6 +9,7 @@
 #include "op.h"
 
 #define AMG_GEMM_MAX_ROWS (AMG_SMALL ? 2 : 14) /* the highest tile of any instruction set */
+#define AMG_GEMM_LEAST 4     /* rows of a third height, below the small one, where tiles are also wide */
 #define AMG_ITEMS 4          /* to cut a product into, for each thread: so many that they are done at about the same time */
 
 /* What the tiles of one product share. */
@@ -26,7 +27,7 @@ typedef struct amg_gemm_tile {
     const float *const *row; /* [runs][height] */
     const int64_t *k_first;  /* [runs], or NULL: run after run */
     int64_t runs, len;
-    int32_t height;          /* the kernels' rows or small */
+    int32_t height;          /* the kernels' rows, small or least */
     int32_t rows;            /* of these, how many there are; the surplus pointers repeat the last row */
     float *out;              /* row i at out + i * out_pitch */
     int64_t out_pitch;
@@ -58,16 +59,19 @@ typedef struct amg_gemm_matrix {
 
 typedef struct amg_gemm_kernels {
     int32_t rows, small; /* the two heights of tiles */
-    int32_t wide;        /* 1: small tiles take up to 48 outputs in one go */
+    int32_t wide;        /* 1: small tiles take up to 48 outputs in one go, and there are least ones */
     void (*tiles)(const amg_product *g, const amg_gemm_tile *tile, int64_t count, int64_t n0, int64_t n1);
     void (*matrix)(const amg_product *g, const amg_gemm_matrix *a, int64_t n0, int64_t n1); /* n0 is a multiple of 32 */
 } amg_gemm_kernels;
 AMG_KERNELS(gemm);
 
-/* The height of the next tile where `left` rows are to be done: as few surplus rows as two heights allow; but the small
+/* The height of the next tile where `left` rows are to be done: as few surplus rows as the heights allow; but the small
  * one where it goes with wide tiles and rows are many, or outputs just as many as are wide. */
 static inline int32_t amg_gemm_height(const amg_gemm_kernels *kernels, int64_t n, int64_t left)
 {
+    if (kernels->wide && left <= AMG_GEMM_LEAST) {
+        return AMG_GEMM_LEAST;
+    }
     const int many = n > 4 * AMG_LANES && (left >= 8 * kernels->small || left % kernels->small == 0);
     if (AMG_SMALL || left <= kernels->small || (kernels->wide && (many || (n > 2 * AMG_LANES && n <= 3 * AMG_LANES)))) {
         return kernels->small;
