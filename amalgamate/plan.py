@@ -67,6 +67,7 @@ class Plan:
     rows: dict[str, int] = field(default_factory=dict)  # in memory, of each tensor that is made a few rows at a time
     apart: list[str] = field(default_factory=list)  # tensors that have PAD floats between their rows
     arena_bytes: int = 0
+    small_bytes: int = 0  # of the arena in a small build of the runtime, AMG_SMALL
 
     @property
     def widened_bytes(self) -> int:
@@ -124,6 +125,7 @@ def plan(graph: Graph, weights_type: str = "float32", arena: str = "fast") -> Pl
 def _laid_out(plan: Plan, spread: bool) -> Plan:
     """The same plan with a place for everything; spread: with rows off powers of two."""
     planner = _Planner(plan.graph, [] if plan.arena == "whole" else bands.choose(plan.graph, plan.arena == "small"))
+    plan.small_bytes = _arrange(planner.blocks(small=True))
     if spread:
         planner.spread()
     plan.homes, plan.places, plan.rows, plan.apart = planner.homes, planner.places, planner.rows, planner.apart
@@ -317,8 +319,9 @@ class _Planner:
         place, width = self.places[name], _width(self.shape[name])
         return place.offset, prod(self.shape[name]) // width, width, place.pitch
 
-    def blocks(self) -> list[Block]:
-        """The blocks of all roots, in the order of the model file's tensors, then those of scratch memory."""
+    def blocks(self, small: bool = False) -> list[Block]:
+        """The blocks of all roots, in the order of the model file's tensors, then those of scratch memory; small: as small
+        builds have them."""
         graph = self.graph
         found: dict[str, Block] = {}
         for name in [*graph.inputs, *(o for n in graph.nodes for o in n.outputs)]:
@@ -333,7 +336,9 @@ class _Planner:
         blocks = sorted(found.values(), key=lambda b: order[b.name])
         for i, node in enumerate(graph.nodes):
             shapes = [self.shape[n] if n else None for n in node.inputs]
-            scratch = node.op.scratch(shapes, [self.shape[n] for n in node.outputs])
+            scratch = (node.op.small_scratch if small else node.op.scratch)(
+                shapes, [self.shape[n] for n in node.outputs]
+            )
             if scratch:
                 blocks.append(Block(f"scratch of {node.name}", self.first[i], self.last[i], _align(scratch)))
         return blocks

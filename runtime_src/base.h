@@ -75,8 +75,8 @@
 #define AMG_HAVE_SCALAR (!AMG_HAVE_SSE2 && !AMG_HAVE_NEON && !AMG_HAVE_WASM)
 
 /* A scalar build optimised for size, as for a microcontroller, leaves out what only explains or speeds up: statuses come
- * without messages, convolutions do without Winograd's way and with one low tile at a time (so the arena is smaller than a
- * model's header says, never larger: ask amg_arena_size), loops without variants. Code under it must compile either way;
+ * without messages, convolutions do without Winograd's way and with one low tile at a time (so the arena is smaller: a
+ * model's header has it for either), loops without variants. Code under it must compile either way;
  * write `if (AMG_SMALL)` where that is possible. */
 #if defined(AMG_SCALAR_ONLY) && defined(__OPTIMIZE_SIZE__)
 #define AMG_SMALL 1

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 import harness
-from amalgamate import reference
+from amalgamate import passes, reference
 from amalgamate.graph import Array
 from amalgamate.ops import Case, registry
+from amalgamate.plan import plan
 from amalgamate.toolchains.wasm import RELAXED
-from amalgamate.writers import c_source
+from amalgamate.writers import c_source, model_file
 from machines import BIG_ENDIAN, EMULATED, program
 from test_kernels import growth, rounding
 from tools import package, tool
@@ -137,6 +138,47 @@ def test_small_builds(compiler: str, folder: Path) -> None:
     trap = ("-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
     program = compiled(folder, compiler, f"small-{compiler}", *flags, *trap)
     check(lambda given: subprocess.run([program], input=given, capture_output=True).stdout, "scalar")
+
+
+ARENAS = r"""
+#include "amg.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+int main(void)
+{
+    unsigned size;
+    while (fread(&size, sizeof size, 1, stdin) == 1) {
+        void *data = malloc(size + 1);
+        amg_options options = {0};
+        amg_model *model = NULL;
+        options.struct_size = sizeof options;
+        options.data = data;
+        options.size = fread(data, 1, size, stdin);
+        if (amg_open(&options, &model) != AMG_OK) {
+            return 1;
+        }
+        printf("%zu\n", amg_arena_size(model, NULL));
+        amg_close(model);
+        free(data);
+    }
+    return 0;
+}
+"""
+
+
+def test_small_builds_need_the_arena_that_headers_say(folder: Path) -> None:
+    (folder / "arenas.c").write_text(ARENAS)
+    flags = ["-std=c99", "-Os", "-DAMG_SCALAR_ONLY", *map(str, (folder / "arenas.c", folder / "amg.c"))]
+    subprocess.run([tool("gcc"), *flags, "-lm", "-o", folder / "arenas"], check=True)
+    plans = {name: plan(passes.run(harness.graph_of(case))) for name, case in cases()}
+    files = [model_file.write(made) for made in plans.values()]
+    given = b"".join(len(data).to_bytes(4, "little") + data for data in files)
+    ran = subprocess.run([folder / "arenas"], input=given, capture_output=True)
+    assert ran.returncode == 0
+    needed = dict(zip(plans, map(int, ran.stdout.split()), strict=True))
+    assert needed == {name: made.small_bytes for name, made in plans.items()}
+    assert any(made.small_bytes < made.arena_bytes for made in plans.values())
 
 
 @pytest.mark.parametrize(("isa", "flags"), [("scalar", []), ("wasm", ["-msimd128"])])

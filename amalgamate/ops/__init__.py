@@ -105,6 +105,10 @@ class Op:
         """Bytes of scratch memory per thread, the same number that the C check states (channels-last shapes)."""
         return 0
 
+    def small_scratch(self, inputs: Sequence[Shape | None], outputs: Sequence[Shape]) -> int:
+        """The same in a small build of the runtime, AMG_SMALL."""
+        return self.scratch(inputs, outputs)
+
     def rows(self, inputs: Sequence[Shape | None], outputs: Sequence[Shape]) -> Rows | None:
         """How windows move down a map [N, H, W, C], if rows of the output may be made apart and are the same then."""
         return None

@@ -81,19 +81,33 @@ class Conv(Window):
         """As conv_plan in runtime_src/ops/conv.c computes it."""
         x, w = inputs[0], inputs[1]
         assert x is not None and w is not None
-        taps, outputs_per_group, k = prod(self.kernel), w[0] // self.group, prod(w[1:])
+        taps, k = prod(self.kernel), prod(w[1:])
         winograd = winograd_cut(self, x, w, outputs[0])
         if winograd:
             return winograd.bytes
-        packed = packed_bytes(self.group, outputs_per_group, k) if self.dynamic else 0
-        if taps == 1 and set(self.strides) == {1} and not any(self.pads) and self.group == 1:
-            return packed
+        if self.plain:
+            return self.packed(w)
         tile_floats = 14 * prod(map(min, self.strides, self.kernel)) * x[-1]
         tiles = max(1, min(16, 512 // taps, 131072 // tile_floats))
         padded = any(self.pads[len(self.kernel) - 1 :: len(self.kernel)])
         short = x[-1] < 16 and self.group == 1 and self.strides[-1] <= self.kernel[-1] and padded
         patches = -(-tiles * 14 * k // 16) * 64 if short else 0
-        return tiles * 14 * taps * 8 + -(-self.kernel[-1] * x[-1] // 16) * 64 + patches + packed
+        return tiles * 14 * taps * 8 + -(-self.kernel[-1] * x[-1] // 16) * 64 + patches + self.packed(w)
+
+    def small_scratch(self, inputs: Sequence[Shape | None], outputs: Sequence[Shape]) -> int:
+        x, w = inputs[0], inputs[1]
+        assert x is not None and w is not None
+        direct = 2 * prod(self.kernel) * 8 + -(-self.kernel[-1] * x[-1] // 16) * 64
+        return self.packed(w) + (0 if self.plain else direct)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is a matrix product as it stands."""
+        return prod(self.kernel) == 1 and set(self.strides) == {1} and not any(self.pads) and self.group == 1
+
+    def packed(self, w: Shape) -> int:
+        """Bytes of weights that are packed at run time."""
+        return packed_bytes(self.group, w[0] // self.group, prod(w[1:])) if self.dynamic else 0
 
     def rows(self, inputs: Sequence[Shape | None], outputs: Sequence[Shape]) -> Rows | None:
         x, w = inputs[0], inputs[1]

@@ -79,11 +79,18 @@ class ConvTranspose(Window):
 
     def scratch(self, inputs: Sequence[Shape | None], outputs: Sequence[Shape]) -> int:
         """As conv_transpose_read in runtime_src/ops/conv_transpose.c computes it."""
+        return self._scratch(inputs, 14)
+
+    def small_scratch(self, inputs: Sequence[Shape | None], outputs: Sequence[Shape]) -> int:
+        return self._scratch(inputs, 2)
+
+    def _scratch(self, inputs: Sequence[Shape | None], height: int) -> int:
+        """Where tiles have at most so many rows."""
         x, w = inputs[0], inputs[1]
         assert x is not None and w is not None
         taps, group_inputs = prod(self.kernel), w[0] // self.group
         packed = packed_bytes(self.group, w[1], taps * group_inputs) if self.dynamic else 0
-        return max(1, min(16, 512 // taps)) * 15 * taps * 8 + -(-x[-1] // 16) * 64 + packed
+        return max(1, min(16, 512 // taps)) * (height + 1) * taps * 8 + -(-x[-1] // 16) * 64 + packed
 
     def cases(self) -> Iterator[Case]:
         from amalgamate.ops.relu import Relu

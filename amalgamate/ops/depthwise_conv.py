@@ -34,6 +34,9 @@ class DepthwiseConv(Conv):
         rows = self.kernel[0] if len(self.kernel) > 1 else 1
         return rows * x[-2] * -(-w[0] // 16) * 64 if w[0] > self.group else 0
 
+    def small_scratch(self, inputs: Sequence[Shape | None], outputs: Sequence[Shape]) -> int:
+        return self.scratch(inputs, outputs)
+
     def cases(self) -> Iterator[Case]:
         for case in super().cases():
             op, x = case.op, case.inputs[0]

@@ -62,6 +62,7 @@ class Model:
     outputs: Sequence[Tensor]
     labels: int = 0
     arena: int = 0  # amg_arena_size() at these shapes
+    small: int = 0  # and in a small build
     image: bool = False  # the first input takes pictures
     widened: int = 0  # bytes of all weights as float32, where the file holds some in half precision
 
@@ -78,6 +79,7 @@ def describe(plan: Plan, data: bytes) -> Model:
         outputs=[graph.tensors[name] for name in graph.outputs],
         labels=len(graph.labels),
         arena=plan.arena_bytes,
+        small=plan.small_bytes,
         image=graph.image is not None and graph.image.input == graph.inputs[0],
         widened=plan.widened_bytes,
     )
@@ -195,6 +197,7 @@ def _header(model: Model, name: str, options: Options) -> str:
         lines=_tensor_lines(model),
         example=_example(model, name, options).splitlines(),
         arena=model.arena,
+        small=model.small,
         weights=model.widened,
         labels=model.labels,
         inputs=len(model.inputs),

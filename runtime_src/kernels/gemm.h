@@ -69,7 +69,7 @@ AMG_KERNELS(gemm);
  * one where it goes with wide tiles and rows are many, or outputs just as many as are wide. */
 static inline int32_t amg_gemm_height(const amg_gemm_kernels *kernels, int64_t n, int64_t left)
 {
-    if (kernels->wide && left <= AMG_GEMM_LEAST) {
+    if (!AMG_SMALL && kernels->wide && left <= AMG_GEMM_LEAST) {
         return AMG_GEMM_LEAST;
     }
     const int many = n > 4 * AMG_LANES && (left >= 8 * kernels->small || left % kernels->small == 0);
