@@ -344,11 +344,17 @@ def test_progress_cancels_and_what_it_raises_comes_out(kind: str, package: Any) 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("kind", ["ctypes", "cffi"])
-def test_an_interrupt_ends_a_run_that_is_asked_for_its_progress(kind: str, package: Any) -> None:
+def test_an_interrupt_ends_a_run_that_is_asked_for_its_progress(
+    kind: str, package: Any, request: pytest.FixtureRequest
+) -> None:
     """The batch is so large that a run outlasts what keeps the other thread from its turn."""
-    x, wanted = np.repeat(floats(vectors()[0][:1]), 1 << 14, 0), vectors()[2][:1]
+    x, wanted = np.repeat(floats(vectors()[0][:1]), 1 << 12, 0), vectors()[2][:1]
     load = package.Model if kind == "ctypes" else partial(am.load, package.library())
     begun = threading.Event()
+    request.addfinalizer(partial(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT)))
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # Python leaves it ignored where a shell started it behind it
     with load(progress=lambda layer, layers: begun.set()) as model:
         for _ in range(5):
             begun.clear()
