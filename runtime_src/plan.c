@@ -249,7 +249,7 @@ static int32_t plan_apart(const amg_plan *p, int32_t t)
            plan_width(v) % PLAN_WAY == 0;
 }
 
-/* Bytes of tensor t; of one between the steps of a band: of the rows that are kept. */
+/* Bytes of tensor t, which lies in no other; of one between the steps of a band: of the rows that are kept. */
 static int64_t plan_bytes(const amg_plan *p, int32_t t)
 {
     const amg_value *v = p->values + t;
@@ -258,10 +258,7 @@ static int64_t plan_bytes(const amg_plan *p, int32_t t)
     if (step >= 0 && step < amg_band_of(p, step).last) {
         count = amg_band_of(p, step).kept * v->dim[2] * v->dim[3];
     }
-    if (plan_apart(p, t)) {
-        count += count / plan_width(v) * PLAN_PAD;
-    }
-    return amg_round_up(count * plan_element(v), AMG_ALIGN);
+    return amg_round_up(count / plan_width(v) * v->pitch * plan_element(v), AMG_ALIGN);
 }
 
 /* Gives every tensor its place, and every block its size and life. A home is made later than what lies in it. */

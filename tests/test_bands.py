@@ -18,7 +18,7 @@ from amalgamate.ops.conv import Conv
 from amalgamate.ops.max_pool import MaxPool
 from amalgamate.ops.relu import Relu
 from amalgamate.ops.swish import Swish
-from amalgamate.plan import plan
+from amalgamate.plan import Plan, plan
 from amalgamate.writers import model_file
 from amg_bytes import Bytes
 
@@ -154,15 +154,21 @@ def test_rows_that_kernels_take_together_are_the_same_bits_one_by_one(stride: in
                 np.testing.assert_array_equal(threads.run(inputs)[0], want)
 
 
+def agree_at(one: Plan, other: Plan, *shapes: tuple[int, ...]) -> None:
+    """A session of each plan computes the same bits at all shapes of its input, one after the other."""
+    models = [harness.Model(model_file.write(made)) for made in (one, other)]
+    with models[0] as first, models[1] as second, first.session() as session, second.session() as usual:
+        for shape in shapes:
+            x = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
+            for each in (session, usual):
+                each.set_shape(0, shape)
+            np.testing.assert_array_equal(session.run([x])[0], usual.run([x])[0])
+
+
 def test_other_shapes_of_a_session() -> None:
     graph = passes.run(chain([("conv", {"kernel": (3, 3), "outputs": 20}), ("pool", POOL)], (1, 3, 20, 20)))
-    small, whole = (harness.Model(model_file.write(plan(graph, arena=arena))) for arena in ("small", "whole"))
-    with small, whole, small.session() as session, whole.session() as other:
-        for shape in ((1, 3, 20, 20), (3, 3, 41, 17), (2, 3, 4, 9), (1, 3, 5, 5)):
-            x = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
-            for each in (session, other):
-                each.set_shape(0, shape)
-            np.testing.assert_array_equal(session.run([x])[0], other.run([x])[0])
+    small, whole = (plan(graph, arena=arena) for arena in ("small", "whole"))
+    agree_at(small, whole, (1, 3, 20, 20), (3, 3, 41, 17), (2, 3, 4, 9), (1, 3, 5, 5))
 
 
 def test_a_run_is_cancelled_before_a_band() -> None:

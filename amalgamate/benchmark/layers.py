@@ -84,5 +84,4 @@ def way(graph: Graph, node: Node) -> str:
     cut = winograd_cut(op, x, weights, y)
     if cut:
         return f"Winograd {cut.size}x{cut.size}"
-    plain = set(op.kernel) == {1} and set(op.strides) == {1} and not any(op.pads) and op.group == 1
-    return "matrix product" if plain else "direct"
+    return "matrix product" if op.plain else "direct"

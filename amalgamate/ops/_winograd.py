@@ -12,10 +12,8 @@ LANES = 16
 TILES, MOST_TILES, FAR_TILES = 14, 98, 56
 FEWEST_PLACES, V_FLOATS, U_FLOATS, M_FLOATS = 28 * 64, 256 * 1024, 4096, 36 * 4096
 FEW = 4
-LEAST, BELOW = (
-    512 * 1024,
-    0.9,
-)  # multiply-adds of a layer that it is worth the scratch for; the part of their time it must need
+LEAST = 512 * 1024  # multiply-adds of a layer that it is worth the scratch for
+BELOW = 0.9  # of the direct way's time, which it must need less than
 POINTS = {(3, 3): (6, 8), (5, 5): (8,)}  # kernel -> inputs along an axis of a tile
 
 
