@@ -52,7 +52,7 @@ class Lrn(Spatial):
         channels = x[-1]
         if self.region == "within":
             return 4 * x[-2] * channels
-        before, after = (min(n, channels) for n in ((self.size - 1) // 2, self.size // 2))
+        before, after = sides(self.size, channels)
         return 4 * (before + channels + after + 16)
 
     def cases(self) -> Iterator[Case]:
@@ -62,6 +62,7 @@ class Lrn(Spatial):
             (4, 0.3, 0.5, 2.0),
             (3, 0.5, 1.0, 1.0),
             (99, 0.1, 0.6, 1.0),
+            (2**31 - 1, 1e9, 0.6, 1.0),
             (1, 0.1, 2.5, 1.0),
         ]
         ops = [Lrn(size=s, alpha=a, beta=b, bias=k) for s, a, b, k in settings]
@@ -84,9 +85,14 @@ class Lrn(Spatial):
         src.emit(op, src.inputs, src.outputs)
 
 
+def sides(size: int, length: int) -> tuple[int, int]:
+    """How many of `size` neighbours are before and after, of an axis that has no more than `length`."""
+    return min((size - 1) // 2, length), min(size // 2, length)
+
+
 def box(x: Array, axis: int, size: int) -> Array:
     """Sums over `size` neighbours along `axis`, (size - 1) // 2 of them before; those outside count as 0."""
     pads = [(0, 0)] * x.ndim
-    pads[axis] = ((size - 1) // 2, size // 2)
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, pads), size, axis)
+    before, after = pads[axis] = sides(size, x.shape[axis])
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, pads), before + 1 + after, axis)
     return np.asarray(windows.sum(-1))
